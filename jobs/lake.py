@@ -1,0 +1,147 @@
+"""A lake: Delta tables under one folder, created on first use and written by MERGE only where rows differ."""
+
+import random
+import time
+from collections.abc import Callable, Iterable
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from jobs.tables import TABLES, Table
+from kdsl.errors import LakeError, LostToConcurrentWriter
+
+if TYPE_CHECKING:
+    from delta.tables import DeltaTable
+    from pyspark.sql import DataFrame, SparkSession
+
+T = TypeVar("T")
+
+
+class Lake:
+    """The tables of `jobs.tables.TABLES` under `root`, a local folder or a URI that Spark can read and write."""
+
+    def __init__(self, spark: "SparkSession", root: str, retries: int = 8) -> None:
+        self.spark = spark
+        self.root = root if "://" in root else str(Path(root).resolve())
+        self.retries = retries
+
+    def must_exist(self) -> "Lake":
+        """This lake.
+
+        Raises:
+            LakeError: there is no lake at `root`.
+        """
+        if not self.has("conversations") and not self.has("images"):
+            raise LakeError(
+                f"--lake: {self.root} holds no lake; fill one first: ./spark-submit.sh ingest --lake ... --input ..."
+            )
+        return self
+
+    def path(self, name: str) -> str:
+        """Where the table lies."""
+        return f"{self.root}/{name}"
+
+    def has(self, name: str) -> bool:
+        """Whether the table was created."""
+        from delta.tables import DeltaTable
+
+        return DeltaTable.isDeltaTable(self.spark, self.path(name))
+
+    def ensure(self, name: str) -> str:
+        """Create the table where it is missing; its path."""
+        if not self.has(name):
+            self.spark.sql(_ddl(TABLES[name], self.path(name)))
+        return self.path(name)
+
+    def df(self, name: str) -> "DataFrame":
+        """The table's rows as of now; an empty frame of its schema where it was never written."""
+        from pyspark.sql.types import StructType
+
+        if not self.has(name):
+            return self.spark.createDataFrame([], StructType.fromDDL(TABLES[name].columns))
+        return self.spark.read.format("delta").load(self.path(name))
+
+    def delta(self, name: str) -> "DeltaTable":
+        """The table, to merge into or delete from."""
+        from delta.tables import DeltaTable
+
+        return DeltaTable.forPath(self.spark, self.ensure(name))
+
+    def version(self, name: str) -> int:
+        """The table's newest version; -1 where it was never created."""
+        if not self.has(name):
+            return -1
+        return int(self.delta(name).history(1).select("version").collect()[0][0])
+
+    def versions(self, names: Iterable[str] = tuple(TABLES)) -> dict[str, int]:
+        """Newest version by table name."""
+        return {name: self.version(name) for name in names}
+
+    def upsert(self, name: str, rows: "DataFrame", dates: Iterable[date] | None = None) -> None:
+        """Insert new rows and update those that differ in more than stamps; same rows again add no version.
+
+        Args:
+            name: the table.
+            rows: all its columns, at most one row a key, computed once (no Python UDF behind it).
+            dates: pins the MERGE to these partitions, so that it reads nothing else.
+
+        Raises:
+            LostToConcurrentWriter: another writer won every retry.
+        """
+        from pyspark.sql import functions as F
+
+        table = TABLES[name]
+        same_key = " AND ".join(f"t.{column} <=> s.{column}" for column in table.key)
+        pinned = f"{same_key} AND t.event_date IN ({_literals(dates)})" if dates is not None else same_key
+        compared = [c for c in rows.columns if c not in (*table.key, *table.stamps)]
+        differs = " OR ".join(f"NOT (t.{column} <=> s.{column})" for column in compared) or "false"
+        self.ensure(name)
+        stored = self.df(name)
+        if dates is not None:
+            stored = stored.where(F.col("event_date").isin(list(dates)))
+        on = F.expr(f"{same_key} AND NOT ({differs})")
+        changed = rows.alias("s").join(stored.alias("t"), on, "left_anti")
+        if changed.isEmpty():
+            return
+
+        def merge() -> None:
+            merging = self.delta(name).alias("t").merge(rows.alias("s"), pinned)
+            merging.whenMatchedUpdateAll(condition=differs).whenNotMatchedInsertAll().execute()
+
+        self.retry(name, merge)
+
+    def retry(self, name: str, commit: Callable[[], T]) -> T:
+        """Run a commit, again after each lost race, with a growing random pause.
+
+        Raises:
+            LostToConcurrentWriter: another writer won every time.
+        """
+        from delta.exceptions import DeltaConcurrentModificationException
+
+        for attempt in range(self.retries + 1):
+            try:
+                return commit()
+            except DeltaConcurrentModificationException as error:
+                if attempt == self.retries:
+                    raise LostToConcurrentWriter(
+                        f"table {name} at {self.path(name)}: another writer won {attempt + 1} times in a row. Nothing of "
+                        "this commit was written; run the same command again when the other job is done."
+                    ) from error
+                time.sleep(min(30.0, 0.2 * 2**attempt) * random.uniform(0.5, 1.5))  # noqa: S311 - a pause, no secret
+        raise AssertionError("unreachable")
+
+
+def _literals(dates: Iterable[date]) -> str:
+    return ", ".join(f"DATE'{day.isoformat()}'" for day in sorted(set(dates)))
+
+
+def _ddl(table: Table, path: str) -> str:
+    properties = {
+        "delta.enableChangeDataFeed": "true",
+        **{f"delta.constraints.{name}": rule for name, rule in table.constraints.items()},
+    }
+    listed = ", ".join(f'"{key}" = "{value}"' for key, value in properties.items())
+    partitions = f"PARTITIONED BY ({', '.join(table.partitioned_by)})" if table.partitioned_by else ""
+    return (
+        f"CREATE TABLE IF NOT EXISTS delta.`{path}` ({table.columns}) USING DELTA {partitions} TBLPROPERTIES ({listed})"
+    )

@@ -1,0 +1,63 @@
+"""The one place where a Spark session is built, with the reason for each setting beside it."""
+
+import os
+from typing import TYPE_CHECKING
+
+from kdsl.config import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
+
+
+def conf(settings: Settings) -> dict[str, str]:
+    """The Spark settings of a job, without master and jars, which spark-submit takes itself."""
+    spark = settings.spark
+    local = spark.master.startswith("local[")
+    partitions = spark.shuffle_partitions or (2 * _cores(spark.master) if local else 200)
+    return {
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        # pyspark 4.2.0 hangs on a Python UDF over a Parquet scan when this is on.
+        "spark.sql.execution.arrow.pythonUDF.columnarInput.enabled": "false",
+        # Dates and times mean the same on every machine.
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(partitions),
+        # Delta rebuilds a table's state in 50 tasks by default: seconds of nothing on a small machine.
+        "spark.databricks.delta.snapshotPartitions": str(spark.snapshot_partitions),
+        "spark.sql.execution.arrow.maxRecordsPerBatch": str(settings.label.batch_rows),
+        # One model a worker: keep the worker, and never run a second copy of a slow model task.
+        "spark.python.worker.reuse": "true",
+        "spark.speculation": "false",
+        "spark.sql.debug.maxToStringFields": "200",
+        "spark.ui.enabled": "false" if local else "true",
+        "spark.ui.showConsoleProgress": "false",
+        **spark.conf,
+    }
+
+
+def build(settings: Settings, name: str) -> "SparkSession":
+    """The session of a job; an active one is returned as it is.
+
+    Outside spark-submit (tests, notebooks, benches) it also names master and jars.
+    """
+    from pyspark.sql import SparkSession
+
+    from jobs.jars import spark_options
+
+    builder = SparkSession.builder.appName(f"kdsl-{name}")
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:  # not started by spark-submit
+        builder = builder.master(settings.spark.master).config("spark.driver.memory", settings.spark.driver_memory)
+        for key, value in spark_options(settings).items():
+            builder = builder.config(key, value)
+    for key, value in conf(settings).items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
+
+
+def _cores(master: str) -> int:
+    inside = master.removeprefix("local[").split("]")[0].split(",")[0]
+    return (os.cpu_count() or 1) if inside == "*" else max(1, int(inside))

@@ -1,0 +1,116 @@
+"""The tables of the lake: columns, keys, partitions and constraints, in one place; the tests hold them to the live ones."""
+
+from dataclasses import dataclass, field
+
+TURNS = "ARRAY<STRUCT<speaker: STRING, text: STRING, image_ids: ARRAY<STRING>>>"
+LINES = "ARRAY<STRUCT<text: STRING, score: FLOAT, box: ARRAY<FLOAT>>>"
+VOTES = "ARRAY<STRUCT<voter: STRING, label: STRING, score: DOUBLE, abstained: BOOLEAN>>"
+RULES_FIRED = (
+    "ARRAY<STRUCT<rule_id: STRING, sentence: STRING, "
+    "matches: ARRAY<STRUCT<field: STRING, words: STRING, start: INT, stop: INT>>>>"
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One Delta table. `columns` is Spark DDL; `key` names a row; `stamps` never make two rows differ."""
+
+    name: str
+    columns: str
+    key: tuple[str, ...]
+    partitioned_by: tuple[str, ...] = ()
+    stamps: tuple[str, ...] = ()
+    constraints: dict[str, str] = field(default_factory=dict)
+
+
+CONVERSATIONS = Table(
+    "conversations",
+    f"""conversation_id STRING NOT NULL, event_date DATE NOT NULL, turns {TURNS} NOT NULL, source STRING NOT NULL,
+    content_hash STRING NOT NULL, ingested_at TIMESTAMP NOT NULL""",
+    key=("conversation_id",),
+    partitioned_by=("event_date",),
+    stamps=("source", "ingested_at"),
+    constraints={"named": "length(conversation_id) > 0"},
+)
+IMAGES = Table(
+    "images",
+    """image_id STRING NOT NULL, conversation_id STRING, event_date DATE NOT NULL, sha256 STRING NOT NULL,
+    content BINARY, path STRING, source STRING NOT NULL, ingested_at TIMESTAMP NOT NULL""",
+    key=("image_id",),
+    partitioned_by=("event_date",),
+    stamps=("source", "ingested_at"),
+    constraints={"named": "length(image_id) > 0", "somewhere": "content IS NOT NULL OR path IS NOT NULL"},
+)
+GOLD_LABELS = Table(
+    "gold_labels",
+    """item_id STRING NOT NULL, task STRING NOT NULL, label STRING NOT NULL, split STRING NOT NULL,
+    annotator STRING, labelled_at TIMESTAMP NOT NULL""",
+    key=("item_id", "task"),
+    stamps=("annotator", "labelled_at"),
+    constraints={"labelled": "length(label) > 0"},
+)
+IMAGE_FEATURES = Table(
+    "image_features",
+    f"""sha256 STRING NOT NULL, reader_version STRING NOT NULL, width INT, height INT, lines {LINES},
+    error_code STRING, seconds DOUBLE NOT NULL, run_id STRING NOT NULL""",
+    key=("sha256", "reader_version"),
+)
+LABELS = Table(
+    "labels",
+    f"""item_id STRING NOT NULL, task STRING NOT NULL, event_date DATE NOT NULL, label STRING, score DOUBLE,
+    abstained BOOLEAN NOT NULL, decided_by STRING, votes {VOTES}, rules_fired {RULES_FIRED}, release_id STRING NOT NULL,
+    ruleset_fingerprint STRING, input_hash STRING NOT NULL, run_id STRING NOT NULL, labelled_at TIMESTAMP NOT NULL,
+    error_code STRING""",
+    key=("item_id", "task"),
+    partitioned_by=("event_date",),
+    stamps=("run_id", "labelled_at"),
+    constraints={
+        "named": "length(item_id) > 0 AND length(task) > 0",
+        "a_label_or_a_reason": "label IS NOT NULL OR abstained OR error_code IS NOT NULL",
+        "score_is_a_probability": "score IS NULL OR (score >= 0 AND score <= 1)",
+    },
+)
+BATCH_METRICS = Table(
+    "batch_metrics",
+    """run_id STRING NOT NULL, event_date DATE NOT NULL, task STRING NOT NULL, metric STRING NOT NULL,
+    label STRING NOT NULL, value DOUBLE, low DOUBLE, high DOUBLE, n BIGINT NOT NULL, release_id STRING NOT NULL,
+    computed_at TIMESTAMP NOT NULL""",
+    key=("run_id", "event_date", "task", "metric", "label"),
+    stamps=("computed_at",),
+)
+QUARANTINE = Table(
+    "quarantine",
+    """source STRING NOT NULL, row_key STRING NOT NULL, error_code STRING NOT NULL, message STRING NOT NULL,
+    run_id STRING NOT NULL, quarantined_at TIMESTAMP NOT NULL""",
+    key=("source", "row_key", "error_code"),
+    stamps=("run_id", "quarantined_at", "message"),
+)
+RUNS = Table(
+    "runs",
+    """run_id STRING NOT NULL, job STRING NOT NULL, arguments STRING NOT NULL, release_id STRING, state STRING NOT NULL,
+    input_versions MAP<STRING, BIGINT>, output_versions MAP<STRING, BIGINT>, counts MAP<STRING, BIGINT>,
+    seconds MAP<STRING, DOUBLE>, started_at TIMESTAMP NOT NULL, ended_at TIMESTAMP, message STRING""",
+    key=("run_id",),
+    constraints={"state_is_known": "state IN ('running', 'done', 'failed', 'stopped')"},
+)
+RELEASES = Table(
+    "releases",
+    """release_id STRING NOT NULL, path STRING NOT NULL, manifest_sha256 STRING NOT NULL, taxonomy STRING NOT NULL,
+    scores MAP<STRING, DOUBLE> NOT NULL, created_at TIMESTAMP NOT NULL, promoted_at TIMESTAMP, reason STRING""",
+    key=("release_id",),
+)
+
+TABLES = {
+    table.name: table
+    for table in (
+        CONVERSATIONS,
+        IMAGES,
+        GOLD_LABELS,
+        IMAGE_FEATURES,
+        LABELS,
+        BATCH_METRICS,
+        QUARANTINE,
+        RUNS,
+        RELEASES,
+    )
+}

@@ -1,0 +1,56 @@
+"""Items as Arrow rows, and back: the form in which they travel to voters and return labelled."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from kdsl.dialogue import Item, Line, Picture, Turn
+
+TURN = pa.struct([("speaker", pa.string()), ("text", pa.string()), ("image_ids", pa.list_(pa.string()))])
+LINE = pa.struct([("text", pa.string()), ("score", pa.float32()), ("box", pa.list_(pa.float32()))])
+PICTURE = pa.struct(
+    [
+        ("sha256", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("lines", pa.list_(LINE)),
+        ("error_code", pa.string()),
+    ]
+)
+ITEM = pa.schema(
+    [("item_id", pa.string()), ("task", pa.string()), ("turns", pa.list_(TURN)), ("pictures", pa.list_(PICTURE))]
+)
+
+
+def items_of(batch: pa.RecordBatch) -> list[Item]:
+    """Items of a batch that has at least the columns of `ITEM`."""
+    return [item_of(row) for row in batch.select(ITEM.names).to_pylist()]
+
+
+def item_of(row: Mapping[str, Any]) -> Item:
+    """One item from a row with the fields of `ITEM`."""
+    return Item(
+        item_id=row["item_id"],
+        task=row["task"],
+        turns=tuple(
+            Turn(turn["speaker"], turn["text"] or "", tuple(turn["image_ids"] or ())) for turn in row["turns"] or ()
+        ),
+        pictures=tuple(picture_of(picture) for picture in row["pictures"] or ()),
+    )
+
+
+def picture_of(row: Mapping[str, Any]) -> Picture:
+    """One picture from a row with the fields of `PICTURE`."""
+    return Picture(
+        sha256=row["sha256"],
+        width=row["width"] or 0,
+        height=row["height"] or 0,
+        lines=tuple(Line(line["text"], line["score"], _box(line["box"])) for line in row["lines"] or ()),
+        error_code=row["error_code"],
+    )
+
+
+def _box(values: Iterable[float]) -> tuple[float, float, float, float]:
+    left, top, right, bottom = values
+    return left, top, right, bottom

@@ -1,0 +1,1 @@
+"""The made-up shop that `make demo` and the tests run on."""

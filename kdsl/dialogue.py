@@ -1,0 +1,48 @@
+"""Dialogues, pictures as they were read, and items: the one thing that voters label."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Speaker = Literal["user", "agent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message. Its pictures are named by id, in the order in which they were sent."""
+
+    speaker: Speaker
+    text: str
+    image_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of text in a picture; `box` is (left, top, right, bottom) as shares of width and height."""
+
+    text: str
+    score: float
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What the reader saw in one picture: size in pixels and lines of text from top to bottom."""
+
+    sha256: str
+    width: int
+    height: int
+    lines: tuple[Line, ...] = ()
+    error_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing to label: a conversation with the pictures sent in it, or one picture.
+
+    A picture item has no turns and one picture. `pictures` follow the order of the turns' `image_ids`.
+    """
+
+    item_id: str
+    task: str
+    turns: tuple[Turn, ...] = ()
+    pictures: tuple[Picture, ...] = ()

@@ -1,0 +1,1 @@
+"""Voters: models that turn items into log-probabilities over a task's labels."""

@@ -1,0 +1,74 @@
+"""What every voter is: it fits on few labelled items, and turns a batch of items into log-probabilities.
+
+| array            | shape       | holds                                                              |
+|------------------|-------------|--------------------------------------------------------------------|
+| `log_probs(...)` | (n, labels) | float64 natural logs, rows sum to 1 in probability; a row all NaN: abstains |
+
+`n` is `len(items)`, labels in the order of `labels`. A voter is fitted for one task. It is saved to and loaded from
+a directory of npz, safetensors and JSON files: never pickle.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.dialogue import Item
+from kdsl.errors import ConfigError
+from kdsl.taxonomy import Task
+
+LogProbs = NDArray[np.float64]
+
+
+@runtime_checkable
+class Voter(Protocol):
+    """A fitted voter of one task."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The task's label names, in taxonomy order."""
+        ...
+
+    def log_probs(self, items: Sequence[Item]) -> LogProbs:
+        """Log-probabilities, shape (len(items), len(labels)); the same for an item in any batch."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the voter into an empty directory."""
+        ...
+
+
+class Fit(Protocol):
+    """Learn a voter from labelled items; `groups` are the grouping keys of near-duplicates, for inner folds."""
+
+    def __call__(
+        self, task: Task, items: Sequence[Item], gold: Sequence[str], groups: Sequence[str], *, seed: int
+    ) -> Voter: ...
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one kind of voter is fitted and loaded."""
+
+    name: str
+    fit: Fit
+    load: Callable[[Path, Task], Voter]
+
+
+def kind(name: str) -> Kind:
+    """The kind of voter of that name. To add a kind: one module, one line here.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if name == "linear":
+        from kdsl.models import linear
+
+        return Kind("linear", linear.fit, linear.load)
+    raise ConfigError(f"fit.voters: {name!r} is no kind of voter; known: {', '.join(KINDS)}.")
+
+
+KINDS = ("linear",)
