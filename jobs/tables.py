@@ -91,7 +91,7 @@ RUNS = Table(
     input_versions MAP<STRING, BIGINT>, output_versions MAP<STRING, BIGINT>, counts MAP<STRING, BIGINT>,
     seconds MAP<STRING, DOUBLE>, started_at TIMESTAMP NOT NULL, ended_at TIMESTAMP, message STRING""",
     key=("run_id",),
-    constraints={"state_is_known": "state IN ('running', 'done', 'failed', 'stopped')"},
+    constraints={"state_is_known": "state IN ('done', 'failed', 'stopped')"},
 )
 RELEASES = Table(
     "releases",

@@ -1,0 +1,88 @@
+"""The record of one execution of a job in the table `runs`: what ran, on what, with what, at what cost."""
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from jobs import console
+from jobs.tables import RUNS
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from jobs.lake import Lake
+
+
+@dataclass
+class Run:
+    """One execution. Jobs fill `counts`; `stage` fills `seconds`."""
+
+    job: str
+    run_id: str
+    started_at: datetime
+    arguments: str
+    release_id: str | None = None
+    message: str | None = None
+    input_versions: dict[str, int] = field(default_factory=dict)
+    output_versions: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def stage(self, name: str) -> "AbstractContextManager[None]":
+        """Time a stage of this run and show it."""
+        return console.stage(name, self.seconds)
+
+    def count(self, name: str, more: int) -> None:
+        """Add to a count."""
+        self.counts[name] = self.counts.get(name, 0) + more
+
+
+@contextmanager
+def recorded(
+    lake: "Lake", job: str, arguments: dict[str, Any], reads: Iterable[str], writes: Iterable[str]
+) -> Iterator[Run]:
+    """Run a job's body and write one row in `runs`, whether it ends well, fails or is stopped.
+
+    The row is written at the end, so that a killed run leaves none: its work is found by what it committed.
+    """
+    run = Run(job, f"{job}-{uuid.uuid4().hex[:12]}", datetime.now(UTC), json.dumps(arguments, default=str))
+    run.input_versions = lake.versions(reads)
+    state = "failed"
+    try:
+        yield run
+        state = "done"
+    except KeyboardInterrupt:
+        state = "stopped"
+        raise
+    except Exception as error:
+        run.message = f"{type(error).__name__}: {str(error).splitlines()[0][:500] if str(error) else ''}"
+        raise
+    finally:
+        run.output_versions = lake.versions(writes)
+        _write(lake, run, state)
+
+
+def _write(lake: "Lake", run: Run, state: str) -> None:
+    from pyspark.sql.types import StructType
+
+    row = (
+        run.run_id,
+        run.job,
+        run.arguments,
+        run.release_id,
+        state,
+        run.input_versions,
+        run.output_versions,
+        run.counts,
+        run.seconds,
+        run.started_at,
+        datetime.now(UTC),
+        run.message,
+    )
+    frame = lake.spark.createDataFrame([row], StructType.fromDDL(RUNS.columns))
+    path = lake.ensure("runs")
+    lake.retry("runs", lambda: frame.coalesce(1).write.format("delta").mode("append").save(path))
