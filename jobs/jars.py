@@ -58,8 +58,8 @@ def advice(output: str) -> str | None:
     """What to do about a failed resolution, from what Spark printed; None where it is something else."""
     if "local-m2-cache" in output and "download failed" in output:
         return (
-            f"Delta's jars could not be fetched: the Maven cache ~/.m2/repository holds some of {DELTA_PACKAGE} without "
-            "its jars, and Spark's resolver takes what is there for whole. Move that folder away "
+            f"Delta's jars could not be fetched: the Maven cache ~/.m2/repository holds some of {DELTA_PACKAGE} "
+            "without its jars, and Spark's resolver takes what is there for whole. Move that folder away "
             "(mv ~/.m2/repository ~/.m2/repository.old) and run `make setup` again."
         )
     if "unresolved dependency" in output or "UNRESOLVED DEPENDENCIES" in output:

@@ -55,10 +55,9 @@ class Lake:
 
     def df(self, name: str) -> "DataFrame":
         """The table's rows as of now; an empty frame of its schema where it was never written."""
-        from pyspark.sql.types import StructType
-
         if not self.has(name):
-            return self.spark.createDataFrame([], StructType.fromDDL(TABLES[name].columns))
+            none: list[tuple[object, ...]] = []
+            return self.spark.createDataFrame(none, TABLES[name].columns)
         return self.spark.read.format("delta").load(self.path(name))
 
     def delta(self, name: str) -> "DeltaTable":
@@ -124,8 +123,8 @@ class Lake:
             except DeltaConcurrentModificationException as error:
                 if attempt == self.retries:
                     raise LostToConcurrentWriter(
-                        f"table {name} at {self.path(name)}: another writer won {attempt + 1} times in a row. Nothing of "
-                        "this commit was written; run the same command again when the other job is done."
+                        f"table {name} at {self.path(name)}: another writer won {attempt + 1} times in a row. Nothing "
+                        "of this commit was written; run the same command again when the other job is done."
                     ) from error
                 time.sleep(min(30.0, 0.2 * 2**attempt) * random.uniform(0.5, 1.5))  # noqa: S311 - a pause, no secret
         raise AssertionError("unreachable")

@@ -67,8 +67,6 @@ def recorded(
 
 
 def _write(lake: "Lake", run: Run, state: str) -> None:
-    from pyspark.sql.types import StructType
-
     row = (
         run.run_id,
         run.job,
@@ -83,6 +81,6 @@ def _write(lake: "Lake", run: Run, state: str) -> None:
         datetime.now(UTC),
         run.message,
     )
-    frame = lake.spark.createDataFrame([row], StructType.fromDDL(RUNS.columns))
+    frame = lake.spark.createDataFrame([row], RUNS.columns)
     path = lake.ensure("runs")
     lake.retry("runs", lambda: frame.coalesce(1).write.format("delta").mode("append").save(path))

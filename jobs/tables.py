@@ -1,4 +1,4 @@
-"""The tables of the lake: columns, keys, partitions and constraints, in one place; the tests hold them to the live ones."""
+"""The tables of the lake: columns, keys, partitions and constraints; tests hold them to the live ones."""
 
 from dataclasses import dataclass, field
 

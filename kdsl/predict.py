@@ -1,0 +1,132 @@
+"""A release at work: items in, one prediction each out. Spark and the bare loop of the benches call the same code."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from kdsl.dialogue import Item
+from kdsl.errors import ErrorCode, ReleaseError
+from kdsl.fusion import Decision, decide
+from kdsl.models.voter import LogProbs, Voter, kind
+from kdsl.release import Release
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the release says of one item: a decision, or the code of what is wrong with the item."""
+
+    decision: Decision
+    error_code: str | None = None
+
+
+@dataclass
+class Predictor:
+    """The voters of a release, loaded once a process."""
+
+    labels: Mapping[str, tuple[str, ...]]
+    units: Mapping[str, str]
+    voters: Mapping[str, Mapping[str, Voter]]
+    max_turn_chars: int
+    failures: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    @classmethod
+    def load(cls, release: Release, max_turn_chars: int) -> "Predictor":
+        """Load every voter of a verified release."""
+        tasks = {name: release.taxonomy.task(name) for name in release.manifest.voters}
+        return cls(
+            labels={name: task.label_names for name, task in tasks.items()},
+            units={name: task.asked_of for name, task in tasks.items()},
+            voters={
+                name: {
+                    voter: kind(voter).load(release.folder(name, voter), task)
+                    for voter in release.manifest.voters[name]
+                }
+                for name, task in tasks.items()
+            },
+            max_turn_chars=max_turn_chars,
+        )
+
+    def predict(self, items: Sequence[Item]) -> list[Prediction]:
+        """One prediction an item, in the items' order; a bad item gets its code, the others are not touched by it.
+
+        Raises:
+            ReleaseError: a voter fails on every item of a batch of several: the model is dead, not the items bad.
+        """
+        predictions: list[Prediction | None] = [
+            _refused(fault(item, self.units[item.task], self.max_turn_chars)) for item in items
+        ]
+        for task, places in _by_task(items, predictions).items():
+            batch = [items[place] for place in places]
+            said = {name: self._ask(name, voter, batch) for name, voter in self.voters[task].items()}
+            failed = [any(log_probs[row] is None for log_probs in said.values()) for row in range(len(batch))]
+            kept = [row for row, bad in enumerate(failed) if not bad]
+            voices = {
+                name: np.array([log_probs[row] for row in kept]).reshape(len(kept), len(self.labels[task]))
+                for name, log_probs in said.items()
+            }
+            for row, decision in zip(kept, decide(self.labels[task], voices) if kept else [], strict=True):
+                predictions[places[row]] = Prediction(decision)
+            for row, bad in enumerate(failed):
+                if bad:
+                    predictions[places[row]] = _refused(ErrorCode.VOTER_FAILED)
+        return [prediction for prediction in predictions if prediction is not None]
+
+    def _ask(self, name: str, voter: Voter, batch: Sequence[Item]) -> list[LogProbs | None]:
+        try:
+            return list(voter.log_probs(batch))
+        except Exception as error:
+            singly = [self._ask_one(voter, item) for item in batch]
+            self.failures[name] += sum(log_probs is None for log_probs in singly)
+            if len(batch) > 1 and all(log_probs is None for log_probs in singly):
+                raise ReleaseError(
+                    f"voter {name}: {type(error).__name__} on all {len(batch)} items of a batch; the model is broken, "
+                    "not the items. Check its files and the log, then run the same command again."
+                ) from error
+            return singly
+
+    @staticmethod
+    def _ask_one(voter: Voter, item: Item) -> LogProbs | None:
+        try:
+            return np.asarray(voter.log_probs([item])[0])
+        except Exception:  # noqa: BLE001 - whatever one hostile item sets off, it costs that item only
+            return None
+
+
+def fault(item: Item, unit: str, max_turn_chars: int) -> str | None:
+    """The code of what makes an item unfit to be labelled, None for a fit one; `unit` is what its task is asked of."""
+    if unit == "image":
+        return item.pictures[0].error_code if item.pictures else ErrorCode.IMAGE_MISSING
+    if not any(turn.text.strip() or turn.image_ids for turn in item.turns):
+        return ErrorCode.EMPTY_DIALOGUE
+    if not any(turn.speaker == "user" for turn in item.turns):
+        return ErrorCode.NO_USER_TURN
+    if any(len(turn.text) > max_turn_chars for turn in item.turns):
+        return ErrorCode.TURN_TOO_LONG
+    return None
+
+
+@lru_cache(maxsize=2)
+def predictor(path: str, release_id: str, max_turn_chars: int) -> Predictor:
+    """The predictor of a release directory, loaded once in the life of a process."""
+    release = Release.open(Path(path))
+    if release.manifest.release_id != release_id:
+        raise ReleaseError(
+            f"release {release_id}: {path} holds {release.manifest.release_id}; copy the right one there."
+        )
+    return Predictor.load(release, max_turn_chars)
+
+
+def _refused(code: str | None) -> Prediction | None:
+    return None if code is None else Prediction(Decision(None, None, False, None, ()), str(code))
+
+
+def _by_task(items: Sequence[Item], predictions: Iterable[Prediction | None]) -> dict[str, list[int]]:
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, (item, prediction) in enumerate(zip(items, predictions, strict=True)):
+        if prediction is None:
+            places[item.task].append(place)
+    return places

