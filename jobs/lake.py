@@ -2,10 +2,11 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobs.tables import TABLES, Table
 from kdsl.errors import LakeError, LostToConcurrentWriter
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 T = TypeVar("T")
+STALE_SECONDS = 24 * 3600
 
 
 class Lake:
@@ -66,6 +68,34 @@ class Lake:
 
         return DeltaTable.forPath(self.spark, self.ensure(name))
 
+    @contextmanager
+    def staged(self, run_id: str) -> "Iterator[str]":
+        """A folder for what a run computes before it merges; gone at the end, as what killed runs left a day ago."""
+        root = f"{self.root}/_staging"
+        self._sweep(root)
+        try:
+            yield f"{root}/{run_id}"
+        finally:
+            self._remove(f"{root}/{run_id}")
+
+    def _sweep(self, root: str) -> None:
+        fs, path = self._hadoop(root)
+        if not fs.exists(path):
+            return
+        for status in fs.listStatus(path):
+            if status.getModificationTime() < (time.time() - STALE_SECONDS) * 1000:
+                fs.delete(status.getPath(), True)
+
+    def _remove(self, where: str) -> None:
+        fs, path = self._hadoop(where)
+        fs.delete(path, True)
+
+    def _hadoop(self, where: str) -> tuple[Any, Any]:
+        # Hadoop's file system knows every kind of root that Spark can write to; pathlib knows local ones only.
+        jvm: Any = self.spark._jvm
+        path = jvm.org.apache.hadoop.fs.Path(where)
+        return path.getFileSystem(self.spark._jsc.hadoopConfiguration()), path
+
     def version(self, name: str) -> int:
         """The table's newest version; -1 where it was never created."""
         if not self.has(name):
@@ -76,13 +106,14 @@ class Lake:
         """Newest version by table name."""
         return {name: self.version(name) for name in names}
 
-    def upsert(self, name: str, rows: "DataFrame", dates: Iterable[date] | None = None) -> None:
+    def upsert(self, name: str, rows: "DataFrame", dates: Iterable[date] | None = None, *, fresh: bool = False) -> None:
         """Insert new rows and update those that differ in more than stamps; same rows again add no version.
 
         Args:
             name: the table.
             rows: all its columns, at most one row a key, computed once (no Python UDF behind it).
             dates: pins the MERGE to these partitions, so that it reads nothing else.
+            fresh: the caller knows that rows differ, so that nobody looks first.
 
         Raises:
             LostToConcurrentWriter: another writer won every retry.
@@ -95,13 +126,13 @@ class Lake:
         compared = [c for c in rows.columns if c not in (*table.key, *table.stamps)]
         differs = " OR ".join(f"NOT (t.{column} <=> s.{column})" for column in compared) or "false"
         self.ensure(name)
-        stored = self.df(name)
-        if dates is not None:
-            stored = stored.where(F.col("event_date").isin(list(dates)))
-        on = F.expr(f"{same_key} AND NOT ({differs})")
-        changed = rows.alias("s").join(stored.alias("t"), on, "left_anti")
-        if changed.isEmpty():
-            return
+        if not fresh:  # a MERGE that changes nothing would still add a version
+            stored = self.df(name)
+            if dates is not None:
+                stored = stored.where(F.col("event_date").isin(list(dates)))
+            on = F.expr(f"{same_key} AND NOT ({differs})")
+            if rows.alias("s").join(stored.alias("t"), on, "left_anti").isEmpty():
+                return
 
         def merge() -> None:
             merging = self.delta(name).alias("t").merge(rows.alias("s"), pinned)

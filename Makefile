@@ -1,0 +1,42 @@
+# Every target sets up what it needs; `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo check test slow bench lock clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+setup: $(READY)  ## Install Python packages, Java and Delta's jars (once)
+
+$(READY): requirements.lock conf/uv.lock pyproject.toml
+	@PYTHON=$(PYTHON) conf/setup.sh
+	@touch $@
+
+demo: $(READY)  ## Run the whole job on a made-up shop: ingest, fit, label, backfill, evaluate
+	@./spark-submit.sh demo
+
+check: $(READY)  ## Lint and type-check
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: $(READY)  ## Run the tests (not those marked slow or gpu)
+	@JAVA_HOME=$$(conf/find-java.sh) $(BIN)/python -m pytest --durations=8
+
+slow: $(READY)  ## Run the tests marked slow
+	@JAVA_HOME=$$(conf/find-java.sh) $(BIN)/python -m pytest -m slow
+
+bench: $(READY)  ## Run the measurements in bench/, one JSON line each (an hour)
+	@JAVA_HOME=$$(conf/find-java.sh) bench/all.sh
+
+lock: $(READY)  ## Resolve the dependencies anew into requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --all-extras --generate-hashes --no-emit-index-url \
+	  --python-version 3.11 --upgrade -q -o requirements.lock
+	echo uv | $(BIN)/uv pip compile - --generate-hashes --no-emit-index-url --python-version 3.11 --upgrade -q -o conf/uv.lock
+
+clean:  ## Remove what the demo, the tests and the set-up made
+	rm -rf $(VENV) .cache build logs .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,70 @@
+"""The command line of every job, and the settings that it, the environment and the files add up to."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from kdsl import config
+from kdsl.config import Settings
+from kdsl.errors import ConfigError
+
+JOBS = ("ingest", "fit", "label", "evaluate", "sql", "demo")
+
+
+def parse(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, Settings]:
+    """Arguments and settings of one call; `--help` and wrong usage leave by SystemExit (0 and 2).
+
+    Raises:
+        ConfigError: the settings do not add up.
+    """
+    args = _parser().parse_args(argv)
+    files = args.conf or [name for name in os.environ.get("KDSL_CONF", "").split(",") if name]
+    given: dict[str, Any] = {"lake": args.lake, "releases": args.releases, "taxonomy": args.taxonomy}
+    given["spark.master"] = args.master
+    if "KDSL_JARS" in os.environ:
+        given["spark.jars"] = os.environ["KDSL_JARS"]
+    for pair in args.set:
+        key, _, value = pair.partition("=")
+        if not _:
+            raise ConfigError(f"--set: {pair!r} has no '='; write --set label.chunk_rows=50000.")
+        given[key] = yaml.safe_load(value)
+    if getattr(args, "max_bad_share", None) is not None:
+        given["ingest.max_bad_share"] = args.max_bad_share
+    return args, config.load(files, overrides=given)
+
+
+def module(job: str) -> Any:
+    """The module of a job."""
+    return importlib.import_module(f"jobs.{job}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="spark-submit.sh",
+        description="Label customer-service dialogues and pictures on Spark.",
+        allow_abbrev=False,
+    )
+    subparsers = parser.add_subparsers(dest="job", metavar="JOB", required=True)
+    for job in JOBS:
+        summary = module(job).SUMMARY
+        sub = subparsers.add_parser(
+            job, help=summary, description=summary[0].upper() + summary[1:] + ".", allow_abbrev=False
+        )
+        module(job).add_arguments(sub)
+        shared = sub.add_argument_group("settings of every job (defaults < --conf < environment KDSL_... < these)")
+        shared.add_argument("--lake", metavar="L", help="folder or URI of the Delta lake")
+        shared.add_argument("--releases", metavar="R", help="folder of the releases")
+        shared.add_argument("--taxonomy", metavar="FILE", help="YAML file of tasks and labels")
+        shared.add_argument("--master", metavar="URL", help="Spark master, as local[4] or spark://host:7077")
+        shared.add_argument("--conf", metavar="FILE", action="append", help="YAML settings; may be given again")
+        shared.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any setting, dotted key")
+    return parser
+
+
+if __name__ == "__main__":
+    parse(sys.argv[1:])

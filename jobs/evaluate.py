@@ -1,0 +1,139 @@
+"""Score a release on the gold rows of one split that it did not learn from; labels what is missing first."""
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from jobs import console, quality, registry
+from jobs.items import targets, units
+from jobs.label import label
+from jobs.lake import Lake
+from jobs.options import Days
+from kdsl import metrics
+from kdsl.config import Settings
+from kdsl.errors import ConfigError
+from kdsl.metrics import Confusion, Estimate
+from kdsl.release import Release
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+SUMMARY = "score a release on gold rows of one split that it did not learn from"
+Pairs = dict[tuple[str | None, str | None], int]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The job's own options."""
+    parser.add_argument("--split", default="test", help="split of gold_labels to score on (default: test)")
+    parser.add_argument("--release", metavar="ID", help="the release to score (default: the promoted one)")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+
+
+def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> None:
+    """Score, print, and write JSON where `args.json` says."""
+    lake = Lake(spark, settings.lake, settings.label.retries).must_exist()
+    release = registry.find(lake, settings, args.release)
+    report = evaluate(lake, settings, release, args.split)
+    if args.json:
+        Path(args.json).parent.mkdir(parents=True, exist_ok=True)
+        Path(args.json).write_text(json.dumps(report, ensure_ascii=False, indent=2), encoding="utf-8")
+
+
+def evaluate(lake: Lake, settings: Settings, release: Release, split: str) -> dict[str, Any]:
+    """Weighted F1, macro F1, accuracy, n with 95 % bootstrap intervals, by task, label and voter; confused pairs.
+
+    Raises:
+        ConfigError: the split holds no gold that the release did not learn from.
+    """
+    from pyspark.sql import functions as F
+
+    gold = quality.held_out(lake, release).where(F.col("split") == split)
+    everything = targets(lake, units(release.taxonomy, release.manifest.voters), F.lit(True))
+    wanted = (
+        everything.join(F.broadcast(gold), ["item_id", "task"]).select("item_id", "task", "event_date", "gold").cache()
+    )
+    first, last = wanted.agg(F.min("event_date"), F.max("event_date")).collect()[0]
+    if first is None:
+        splits = sorted(row[0] for row in lake.df("gold_labels").select("split").distinct().collect())
+        raise ConfigError(
+            f"--split: {split!r} holds no gold that release {release.manifest.release_id} did not learn from; splits "
+            f"with gold are {', '.join(splits) or 'none'}. Ingest held-out gold with --split {split}."
+        )
+    label(lake, settings, release, Days(first, last), only=wanted.select("item_id", "task"))
+    labels = lake.df("labels").where(F.col("release_id") == release.manifest.release_id)
+    scored = wanted.join(labels.drop("event_date"), ["item_id", "task"], "left").cache()
+    tasks = {task: _report(pairs) for task, pairs in sorted(_pairs(scored, "label").items())}
+    voters: dict[str, dict[str, Any]] = {}
+    for voter in sorted({name for names in release.manifest.voters.values() for name in names}):
+        # A row without this voter's vote (an error row) counts as wrong, like any missing label.
+        vote = F.expr(f"filter(votes, vote -> vote.voter = '{voter}')[0].label")
+        for task, pairs in _pairs(scored.withColumn("said", vote), "said").items():
+            if voter in release.manifest.voters[task]:
+                voters.setdefault(voter, {})[task] = _figures(metrics.from_pairs(pairs))
+    report = {
+        "release_id": release.manifest.release_id,
+        "split": split,
+        "overall_weighted_f1": fmean(task["weighted_f1"] for task in tasks.values()),
+        "tasks": tasks,
+        "voters": voters,
+    }
+    _show(report)
+    return report
+
+
+def _pairs(scored: "DataFrame", predicted: str) -> dict[str, Pairs]:
+    """Counts of (gold, predicted) by task."""
+    pairs: dict[str, Pairs] = {}
+    for row in sorted(scored.groupBy("task", "gold", predicted).count().collect(), key=str):
+        pairs.setdefault(row["task"], Counter())[row["gold"], row[predicted]] += row["count"]
+    return pairs
+
+
+def _figures(matrix: Confusion) -> dict[str, Any]:
+    f1: Estimate = metrics.estimate(matrix)
+    return {
+        "weighted_f1": f1.value,
+        "low": f1.low,
+        "high": f1.high,
+        "macro_f1": float(metrics.macro_f1_of(matrix.counts)),
+        "accuracy": float(metrics.accuracy_of(matrix.counts)),
+        "n": f1.n,
+    }
+
+
+def _report(pairs: Pairs) -> dict[str, Any]:
+    matrix = metrics.from_pairs(pairs)
+    by_label = zip(matrix.labels, metrics.f1_by_label(matrix.counts), matrix.counts.sum(axis=1), strict=True)
+    return {
+        **_figures(matrix),
+        "labels": {label: {"f1": float(f1), "n": int(n)} for label, f1, n in by_label if label is not None and n},
+        "confused": [{"gold": g, "predicted": p, "rows": n} for g, p, n in metrics.confused_pairs(matrix)],
+    }
+
+
+def _show(report: dict[str, Any]) -> None:
+    table = Table("task", "who", "weighted F1", "95 % interval", "macro F1", "accuracy", "n", title="Held-out quality")
+    for task, figures in report["tasks"].items():
+        for who, f in [("fused", figures), *((v, by[task]) for v, by in report["voters"].items() if task in by)]:
+            interval = f"{f['low']:.3f} to {f['high']:.3f}"
+            table.add_row(
+                task,
+                who,
+                f"{f['weighted_f1']:.3f}",
+                interval,
+                f"{f['macro_f1']:.3f}",
+                f"{f['accuracy']:.3f}",
+                str(f["n"]),
+            )
+    console.out.print(table)
+    for task, figures in report["tasks"].items():
+        worst = "; ".join(
+            f"{c['gold']} taken for {c['predicted'] or 'nothing'} ({c['rows']})" for c in figures["confused"][:3]
+        )
+        console.say(f"most confused, {task}: {worst or 'none'}")
+    console.say(f"overall weighted F1 (mean of the tasks): {report['overall_weighted_f1']:.3f}")

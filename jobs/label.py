@@ -1,0 +1,137 @@
+"""Label the pending items of a range of dates: the night and the backfill are the same command."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from jobs import console, ledger, options, quality, registry
+from jobs.items import among, labelled, pictures_of, targets, units, with_pictures, within
+from jobs.lake import Lake
+from jobs.perceive import perceive
+from jobs.tables import RULES_FIRED
+from kdsl.config import Settings
+from kdsl.release import Release
+from udfs.predict import PREDICTED_DDL, predict_batches
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+SUMMARY = "label the pending items of a range of dates"
+READS = ("conversations", "images", "gold_labels")
+WRITES = ("image_features", "labels", "batch_metrics")
+ROWS_A_TASK = 5_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The job's own options."""
+    options.add_range(parser, required=True)
+    parser.add_argument("--release", metavar="ID", help="the release to label with (default: the promoted one)")
+
+
+def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> None:
+    """Label `args.start` to `args.end` with the release that `args.release` names, or the promoted one."""
+    lake = Lake(spark, settings.lake, settings.label.retries).must_exist()
+    release = registry.find(lake, settings, args.release)
+    label(lake, settings, release, options.days_of(args))
+
+
+def label(
+    lake: Lake, settings: Settings, release: Release, days: options.Days, only: "DataFrame | None" = None
+) -> ledger.Run:
+    """Bring `labels` and `batch_metrics` of those days up to date; `only` (item_id, task) narrows it to some items."""
+    arguments = {"from": days.start, "to": days.end, "narrowed": only is not None}
+    with ledger.recorded(lake, "label", arguments, READS, WRITES) as run:
+        run.release_id = release.manifest.release_id
+        pending = _pending(lake, release, within(days), only)
+        with run.stage("find pending"):
+            counts = pending.groupBy("event_date").count().collect()
+            run.count("pending", sum(row["count"] for row in counts))
+        for chunk in _chunks(sorted((row["event_date"], row["count"]) for row in counts), settings.label.chunk_rows):
+            _label_chunk(lake, settings, release, pending, chunk, run=run)
+        if only is None:
+            with run.stage("measure"):
+                _drop_orphans(lake, release, within(days), run)
+                quality.write(lake, release, days, run, {row["event_date"]: row["count"] for row in counts})
+        done, dates = run.counts["pending"], len(counts)
+        console.say(f"labelled {done:,} items of {dates} dates" if done else "nothing to do: every item is labelled")
+    return run
+
+
+def _pending(lake: Lake, release: Release, days: "Column", only: "DataFrame | None") -> "DataFrame":
+    tasks = units(release.taxonomy, release.manifest.voters)
+    wanted = targets(lake, tasks, days)
+    if only is not None:
+        wanted = wanted.join(only, ["item_id", "task"], "left_semi")
+    return wanted.join(
+        labelled(lake, release.manifest.release_id, days), ["item_id", "task", "event_date", "input_hash"], "left_anti"
+    )
+
+
+def _chunks(counts: Sequence[tuple[date, int]], most: int) -> Iterator[list[tuple[date, int]]]:
+    """Days in order, gathered until a further one would pass `most` rows."""
+    chunk: list[tuple[date, int]] = []
+    for day, rows in counts:
+        if chunk and sum(n for _, n in chunk) + rows > most:
+            yield chunk
+            chunk = []
+        chunk.append((day, rows))
+    if chunk:
+        yield chunk
+
+
+def _label_chunk(
+    lake: Lake,
+    settings: Settings,
+    release: Release,
+    pending: "DataFrame",
+    chunk: Sequence[tuple[date, int]],
+    *,
+    run: ledger.Run,
+) -> None:
+    from pyspark.sql import functions as F
+
+    dates, rows = [day for day, _ in chunk], sum(n for _, n in chunk)
+    days = among(dates)
+    pending = pending.where(days)
+    if lake.has("images"):
+        with run.stage("read pictures"):
+            perceive(lake, settings, release.manifest.reader, pictures_of(lake, pending, days), run)
+    with lake.staged(run.run_id) as folder:
+        with run.stage("predict"):
+            spread = max(2 * lake.spark.sparkContext.defaultParallelism, rows // ROWS_A_TASK)
+            items = with_pictures(lake, pending, days, release.manifest.reader_version)
+            predict = predict_batches(str(release.path), release.manifest.release_id, settings.ingest.max_turn_chars)
+            predicted = items.repartition(spread, "item_id", "task").mapInArrow(predict, PREDICTED_DDL)
+            stamped = (
+                predicted.withColumn("rules_fired", F.lit(None).cast(RULES_FIRED))
+                .withColumn("ruleset_fingerprint", F.lit(None).cast("string"))
+                .withColumn("release_id", F.lit(release.manifest.release_id))
+                .withColumn("run_id", F.lit(run.run_id))
+                .withColumn("labelled_at", F.current_timestamp())
+            )
+            stamped.write.format("delta").mode("overwrite").save(f"{folder}/labels")
+        with run.stage("merge"):
+            lake.upsert("labels", lake.spark.read.format("delta").load(f"{folder}/labels"), dates, fresh=True)
+    run.count("labelled", rows)
+
+
+def _drop_orphans(lake: Lake, release: Release, days: "Column", run: ledger.Run) -> None:
+    """Take out labels of items that are no longer there on that date: removed, or moved while a night was running."""
+    from pyspark.sql import functions as F
+
+    tasks = units(release.taxonomy, release.manifest.voters)
+    key = ["item_id", "task", "event_date"]
+    stored = lake.df("labels").where(days).where(F.col("task").isin(list(tasks))).select(*key)
+    gone = stored.join(targets(lake, tasks, days).select(*key), key, "left_anti").cache()
+    try:
+        run.count("orphans", gone.count())
+        if run.counts["orphans"]:
+            same = " AND ".join(f"t.{column} = s.{column}" for column in key)
+            lake.retry("labels", lambda: _delete(lake, gone, same))
+    finally:
+        gone.unpersist()
+
+
+def _delete(lake: Lake, gone: "DataFrame", same: str) -> None:
+    lake.delta("labels").alias("t").merge(gone.alias("s"), same).whenMatchedDelete().execute()

@@ -1,0 +1,43 @@
+"""What `spark-submit.sh` starts: check the command line without a JVM, then become spark-submit."""
+
+import os
+import sys
+from pathlib import Path
+
+from jobs import cli, console, jars
+from kdsl.errors import KdslError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def command(argv: list[str]) -> list[str]:
+    """The spark-submit command line of a job.
+
+    Raises:
+        KdslError: the settings are wrong, or Java is missing.
+    """
+    _, settings = cli.parse(argv)
+    spark = settings.spark
+    words = [jars.spark_submit(), "--master", spark.master, "--driver-memory", spark.driver_memory]
+    for key, value in jars.spark_options(settings).items():
+        words += ["--conf", f"{key}={value}"]
+    log4j = ROOT / "conf" / "log4j2.properties"
+    if log4j.is_file():
+        words += ["--conf", f"spark.driver.extraJavaOptions=-Dlog4j2.configurationFile={log4j.as_uri()}"]
+    return [*words, str(ROOT / "jobs" / "run.py"), *argv]
+
+
+def main() -> int:
+    """Replace this process by spark-submit."""
+    try:
+        words = command(sys.argv[1:])
+    except KdslError as error:
+        console.err.print(f"{' '.join(sys.argv[1:2])}: {error}", markup=False)
+        return error.exit_status
+    path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH")) if p)
+    os.execvpe(words[0], words, {**jars.environment(), "PYTHONPATH": path})  # noqa: S606 - no shell is meant
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Options that several jobs share, with the checks that need no Spark."""
+
+import argparse
+from datetime import date
+from typing import NamedTuple
+
+from kdsl.errors import ConfigError
+
+
+class Days(NamedTuple):
+    """A range of event dates, both ends included."""
+
+    start: date
+    end: date
+
+
+def add_range(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """`--from D --to D`, both days included."""
+    parser.add_argument("--from", dest="start", metavar="D", type=day, required=required, help="first day, YYYY-MM-DD")
+    parser.add_argument("--to", dest="end", metavar="D", type=day, required=required, help="last day, included")
+
+
+def day(text: str) -> date:
+    """A day written YYYY-MM-DD.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day; write it as 2026-01-31") from None
+
+
+def days_of(args: argparse.Namespace) -> Days:
+    """The range that `add_range` put into the arguments.
+
+    Raises:
+        ConfigError: it runs backward.
+    """
+    if args.start > args.end:
+        raise ConfigError(f"--from {args.start} lies after --to {args.end}; give the earlier day as --from.")
+    return Days(args.start, args.end)

@@ -1,0 +1,74 @@
+"""Read the pictures that were never read: OCR on executors, committed in chunks, each picture once ever."""
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from jobs import console
+from jobs.items import among
+from jobs.lake import Lake
+from jobs.ledger import Run
+from kdsl.config import ReaderSettings, Settings
+from kdsl.ocr import reader_version
+from udfs.perceive import READ_DDL, read_pictures
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+
+def perceive(lake: Lake, settings: Settings, reader: ReaderSettings, images: "DataFrame", run: Run) -> None:
+    """Fill `image_features` for `images` (rows of the table `images`); what was read before is counted as a cache hit.
+
+    Pictures go by date and id, `label.perceive_chunk` between two commits: a kill costs at most one chunk.
+    """
+    from pyspark.sql import functions as F
+
+    version = reader_version(reader)
+    known = lake.df("image_features").where(F.col("reader_version") == version).select("sha256")
+    distinct = images.groupBy("sha256").agg(F.min(F.struct("event_date", "image_id")).alias("first"))
+    wanted = distinct.join(known.withColumn("known", F.lit(True)), "sha256", "left").cache()
+    try:
+        total = wanted.count()
+        todo = (
+            wanted.where(F.col("known").isNull())
+            .orderBy("first")
+            .select("first.event_date", "first.image_id")
+            .collect()
+        )
+    finally:
+        wanted.unpersist()
+    run.count("pictures_cached", total - len(todo))
+    for begin in range(0, len(todo), settings.label.perceive_chunk):
+        chunk = [(row[0], row[1]) for row in todo[begin : begin + settings.label.perceive_chunk]]
+        _read_chunk(lake, settings, reader, chunk, run)
+        run.count("pictures_read", len(chunk))
+        if len(todo) > settings.label.perceive_chunk:
+            console.say(f"  read {begin + len(chunk):,} of {len(todo):,} new pictures")
+
+
+def _read_chunk(
+    lake: Lake, settings: Settings, reader: ReaderSettings, chunk: list[tuple[date, str]], run: Run
+) -> None:
+    from pyspark.sql import functions as F
+
+    spark = lake.spark
+    keys = F.broadcast(spark.createDataFrame(chunk, "event_date DATE, image_id STRING"))
+    rows = (
+        lake.df("images")
+        .where(among({day for day, _ in chunk}) & _span([image_id for _, image_id in chunk]))
+        .join(keys, ["event_date", "image_id"], "left_semi")
+        .select("sha256", "content", "path")
+        # A picture takes a second, its bytes little: many small tasks keep every core busy to the end.
+        .repartition(min(len(chunk), 4 * spark.sparkContext.defaultParallelism))
+    )
+    read = rows.mapInArrow(read_pictures(reader, settings.ingest.image_root), READ_DDL)
+    path = lake.ensure("image_features")
+    # No coalesce: it would pull the reading itself into one task.
+    stamped = read.withColumn("run_id", F.lit(run.run_id)).repartition(1 + len(chunk) // 10_000)
+    lake.retry("image_features", lambda: stamped.write.format("delta").mode("append").save(path))
+
+
+def _span(image_ids: list[str]) -> "Column":
+    """Ids between the chunk's first and last: lets Delta and Parquet skip files and row groups with pictures inside."""
+    from pyspark.sql import functions as F
+
+    return F.col("image_id").between(min(image_ids), max(image_ids))

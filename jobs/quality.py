@@ -1,0 +1,126 @@
+"""`batch_metrics`: each date's weighted F1 against gold that the release did not learn from, and what the run did."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from jobs.items import within
+from jobs.lake import Lake
+from jobs.ledger import Run
+from jobs.options import Days
+from jobs.tables import BATCH_METRICS
+from kdsl import metrics
+from kdsl.metrics import Estimate
+from kdsl.release import Release
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+class Key(NamedTuple):
+    """What a figure is of; `label` is empty for figures of a whole task."""
+
+    event_date: date
+    task: str
+    metric: str
+    label: str
+
+
+def held_out(lake: Lake, release: Release) -> "DataFrame":
+    """Gold rows (item_id, task, gold, split) that the release did not learn from."""
+    from pyspark.sql import functions as F
+
+    learned = [(item_id, task) for task, ids in release.learned().items() for item_id in ids]
+    gold = lake.df("gold_labels").select("item_id", "task", F.col("label").alias("gold"), "split")
+    if not learned:
+        return gold
+    known = F.broadcast(lake.spark.createDataFrame(learned, "item_id STRING, task STRING"))
+    return gold.join(known, ["item_id", "task"], "left_anti")
+
+
+def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[date, int]) -> None:
+    """Append the figures of each day that changed since they were written last.
+
+    Quality figures are computed anew from labels and gold, so gold that arrives later corrects them. Figures of work
+    (seconds, cache hits) are written for the days on which this run labelled `worked[day]` items: a run works on many
+    days at once, so each day gets its share by rows.
+    """
+    figures = _quality(lake, release, days)
+    total = sum(worked.values())
+    for day, n in worked.items():
+        share = n / total
+        for stage, seconds in run.seconds.items():
+            figures[Key(day, "all", "seconds", stage)] = _plain(seconds * share, n)
+        for name in ("pictures_read", "pictures_cached"):
+            if name in run.counts:
+                figures[Key(day, "all", name, "")] = _plain(run.counts[name] * share, n)
+    stored = _stored(lake, release, days)
+    now = datetime.now(UTC)
+    rows = [
+        (run.run_id, *key[:4], e.value, e.low, e.high, e.n, release.manifest.release_id, now)
+        for key, e in sorted(figures.items())
+        if stored.get(key) != e
+    ]
+    if rows:
+        path = lake.ensure("batch_metrics")
+        frame = lake.spark.createDataFrame(rows, BATCH_METRICS.columns).coalesce(1)
+        lake.retry("batch_metrics", lambda: frame.write.format("delta").mode("append").save(path))
+
+
+def _quality(lake: Lake, release: Release, days: Days) -> dict[Key, Estimate]:
+    from pyspark.sql import functions as F
+
+    labels = lake.df("labels").where(within(days)).where(F.col("release_id") == release.manifest.release_id)
+    counted = (
+        labels.join(F.broadcast(held_out(lake, release)), ["item_id", "task"], "left")
+        .groupBy("event_date", "task", "gold", "label", "abstained", F.col("error_code").isNotNull().alias("failed"))
+        .count()
+        .collect()
+    )
+    by_batch: dict[tuple[date, str], Counter[tuple[str | None, str | None]]] = defaultdict(Counter)
+    rows: Counter[tuple[date, str]] = Counter()
+    abstained: Counter[tuple[date, str]] = Counter()
+    failed: Counter[tuple[date, str]] = Counter()
+    for row in counted:
+        batch = (row["event_date"], row["task"])
+        rows[batch] += row["count"]
+        abstained[batch] += row["count"] * row["abstained"]
+        failed[batch] += row["count"] * row["failed"]
+        if row["gold"] is not None:
+            by_batch[batch][row["gold"], row["label"]] += row["count"]
+    figures: dict[Key, Estimate] = {}
+    for (day, task), n in rows.items():
+        figures[Key(day, task, "rows", "")] = _plain(n, n)
+        figures[Key(day, task, "abstain_rate", "")] = _plain(abstained[day, task] / n, n)
+        figures[Key(day, task, "error_rate", "")] = _plain(failed[day, task] / n, n)
+    for (day, task), pairs in by_batch.items():
+        matrix = metrics.from_pairs(dict(sorted(pairs.items(), key=str)))
+        figures[Key(day, task, "weighted_f1", "")] = metrics.estimate(matrix)
+        for label, f1, n in zip(
+            matrix.labels, metrics.f1_by_label(matrix.counts), matrix.counts.sum(axis=1), strict=True
+        ):
+            if label is not None and n:
+                figures[Key(day, task, "f1", label)] = _plain(float(f1), int(n))
+    return figures
+
+
+def _stored(lake: Lake, release: Release, days: Days) -> dict[Key, Estimate]:
+    """The newest stored figure of each key."""
+    from pyspark.sql import functions as F
+
+    newest = (
+        lake.df("batch_metrics")
+        .where(within(days) & (F.col("release_id") == release.manifest.release_id))
+        .groupBy("event_date", "task", "metric", "label")
+        .agg(F.max_by(F.struct("value", "low", "high", "n"), "computed_at").alias("figure"))
+    )
+    return {
+        Key(row["event_date"], row["task"], row["metric"], row["label"]): Estimate(*row["figure"])
+        for row in newest.collect()
+    }
+
+
+def _plain(value: float, n: int) -> Estimate:
+    """A figure that is counted, not estimated: its interval is itself."""
+    return Estimate(float(value), float(value), float(value), n)

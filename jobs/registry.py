@@ -1,0 +1,87 @@
+"""The releases of a lake: which were learned, where they lie, which one labels tonight."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jobs.lake import Lake
+from jobs.tables import RELEASES
+from kdsl import taxonomy
+from kdsl.config import Settings
+from kdsl.errors import ReleaseError
+from kdsl.release import MANIFEST, Manifest, Release, file_sha256, read_manifest
+
+
+def find(lake: Lake, settings: Settings, release_id: str | None) -> Release:
+    """Open the named release, or the one promoted last, verified and fit for the taxonomy in the settings.
+
+    Raises:
+        ReleaseError: there is none, it was altered, or it was learned for another taxonomy.
+    """
+    path = Path(settings.releases) / (release_id or promoted(lake))
+    if not path.is_dir():
+        known = sorted(folder.name for folder in Path(settings.releases).glob("rel-*"))
+        raise ReleaseError(
+            f"--release: there is no {path}; "
+            + (f"known in --releases: {', '.join(known)}." if known else "learn one first: ./spark-submit.sh fit ...")
+        )
+    release = Release.open(path.resolve())
+    release.must_fit(taxonomy.load(settings.taxonomy))
+    return release
+
+
+def promoted(lake: Lake) -> str:
+    """The id of the release promoted last.
+
+    Raises:
+        ReleaseError: none was.
+    """
+    from pyspark.sql import functions as F
+
+    rows = lake.df("releases").where(F.col("promoted_at").isNotNull()).orderBy(F.desc("promoted_at")).limit(1).collect()
+    if not rows:
+        raise ReleaseError(
+            f"lake {lake.root} has no promoted release; learn one first: ./spark-submit.sh fit --lake ..."
+        )
+    return str(rows[0]["release_id"])
+
+
+def register(lake: Lake, release: Release, *, promote: bool, reason: str) -> None:
+    """Note a release in `releases`; one that stands there already is left as it is."""
+    from pyspark.sql import functions as F
+
+    manifest = release.manifest
+    if not lake.df("releases").where(F.col("release_id") == manifest.release_id).isEmpty():
+        return
+    scores = {f"{task}.{voter}": score.value for task, by in manifest.scores.items() for voter, score in by.items()}
+    now = datetime.now(UTC)
+    row = (
+        manifest.release_id,
+        str(release.path),
+        file_sha256(release.path / MANIFEST),
+        manifest.taxonomy,
+        scores,
+        manifest.created_at,
+        now if promote else None,
+        reason,
+    )
+    frame = lake.spark.createDataFrame([row], RELEASES.columns)
+    path = lake.ensure("releases")
+    lake.retry("releases", lambda: frame.coalesce(1).write.format("delta").mode("append").save(path))
+
+
+def verdict(lake: Lake, settings: Settings, new: Manifest) -> tuple[bool, str]:
+    """Whether to promote a new release, and why: the first, or on no task below the promoted one's interval."""
+    try:
+        old = read_manifest(Path(settings.releases) / promoted(lake))
+    except ReleaseError as error:
+        return True, f"promoted: nothing to compare with ({error})" if lake.has("releases") else "promoted: the first"
+    if old.taxonomy_digest != new.taxonomy_digest:
+        return True, f"promoted: {old.release_id} was learned for another taxonomy"
+    worse = [
+        f"{task} {new.score(task).value:.3f} < {old.score(task).low:.3f}"
+        for task in old.scores
+        if task not in new.scores or new.score(task).value < old.score(task).low
+    ]
+    if worse:
+        return False, f"not promoted: worse than {old.release_id} beyond its interval ({'; '.join(worse)})"
+    return True, f"promoted: not worse than {old.release_id} beyond its interval"

@@ -1,0 +1,78 @@
+"""Pictures to text on executors: the reader inside `mapInArrow`, loaded once a worker."""
+
+import time
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from kdsl.arrow import LINE
+from kdsl.config import ReaderSettings
+from kdsl.dialogue import Picture
+from kdsl.errors import ErrorCode
+from kdsl.ocr import Reader
+
+READ = pa.schema(
+    [
+        ("sha256", pa.string()),
+        ("reader_version", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("lines", pa.list_(LINE)),
+        ("error_code", pa.string()),
+        ("seconds", pa.float64()),
+    ]
+)
+READ_DDL = (
+    "sha256 STRING, reader_version STRING, width INT, height INT, "
+    "lines ARRAY<STRUCT<text: STRING, score: FLOAT, box: ARRAY<FLOAT>>>, error_code STRING, seconds DOUBLE"
+)
+Batches = Iterator[pa.RecordBatch]
+
+
+def read_pictures(settings: ReaderSettings, image_root: str) -> Callable[[Batches], Batches]:
+    """A function for `mapInArrow` over (sha256, content, path): one row of `READ` a picture.
+
+    `content` null means the picture lies at `path` below `image_root`.
+    """
+
+    def read(batches: Batches) -> Batches:
+        reader = _reader(settings)
+        for batch in batches:
+            for row in batch.select(["sha256", "content", "path"]).to_pylist():
+                yield _read_one(reader, row, image_root)
+
+    return read
+
+
+def _read_one(reader: Reader, row: dict[str, Any], image_root: str) -> pa.RecordBatch:
+    begun = time.perf_counter()
+    content = row["content"] if row["content"] is not None else _load(image_root, row["path"])
+    picture = reader.read(content) if content is not None else Picture("", 0, 0, error_code=ErrorCode.IMAGE_MISSING)
+    lines = [{"text": line.text, "score": line.score, "box": list(line.box)} for line in picture.lines]
+    result = {
+        "sha256": row["sha256"],
+        "reader_version": reader.version,
+        "width": picture.width,
+        "height": picture.height,
+        "lines": lines,
+        "error_code": picture.error_code,
+        "seconds": time.perf_counter() - begun,
+    }
+    return pa.RecordBatch.from_pylist([result], READ)
+
+
+def _load(root: str, path: str | None) -> bytes | None:
+    if not path:
+        return None
+    try:
+        return (Path(root) / path).read_bytes()
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=1)
+def _reader(settings: ReaderSettings) -> Reader:
+    return Reader(settings)

@@ -1,0 +1,66 @@
+"""A release over Arrow batches: rules, small and large model in one `mapInArrow` stage, loaded once a worker."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from kdsl.arrow import items_of
+from kdsl.predict import Prediction, predictor
+
+VOTE = pa.struct([("voter", pa.string()), ("label", pa.string()), ("score", pa.float64()), ("abstained", pa.bool_())])
+PREDICTED = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("task", pa.string()),
+        ("event_date", pa.date32()),
+        ("input_hash", pa.string()),
+        ("label", pa.string()),
+        ("score", pa.float64()),
+        ("abstained", pa.bool_()),
+        ("decided_by", pa.string()),
+        ("votes", pa.list_(VOTE)),
+        ("error_code", pa.string()),
+    ]
+)
+PREDICTED_DDL = (
+    "item_id STRING, task STRING, event_date DATE, input_hash STRING, label STRING, score DOUBLE, abstained BOOLEAN, "
+    "decided_by STRING, votes ARRAY<STRUCT<voter: STRING, label: STRING, score: DOUBLE, abstained: BOOLEAN>>, "
+    "error_code STRING"
+)
+_CARRIED = ("item_id", "task", "event_date", "input_hash")
+Batches = Iterator[pa.RecordBatch]
+
+
+def predict_batches(path: str, release_id: str, max_turn_chars: int) -> Callable[[Batches], Batches]:
+    """A function for `mapInArrow` over items with event_date and input_hash: one row of `PREDICTED` an item.
+
+    The weights travel by path: every worker opens the release directory itself, verifies it, and keeps it.
+    """
+
+    def predict(batches: Batches) -> Batches:
+        release = predictor(path, release_id, max_turn_chars)
+        for batch in batches:
+            if batch.num_rows:
+                yield label_batch(batch, release.predict(items_of(batch)))
+
+    return predict
+
+
+def label_batch(batch: pa.RecordBatch, predictions: Sequence[Prediction]) -> pa.RecordBatch:
+    """The rows of `PREDICTED` for a batch of items and their predictions, in the same order."""
+    columns: list[Any] = [batch.column(name).cast(PREDICTED.field(name).type) for name in _CARRIED]
+    decisions = [prediction.decision for prediction in predictions]
+    votes = [
+        [{"voter": v.voter, "label": v.label, "score": v.score, "abstained": v.abstained} for v in decision.votes]
+        for decision in decisions
+    ]
+    columns += [
+        pa.array([decision.label for decision in decisions], pa.string()),
+        pa.array([decision.score for decision in decisions], pa.float64()),
+        pa.array([decision.abstained for decision in decisions], pa.bool_()),
+        pa.array([decision.decided_by for decision in decisions], pa.string()),
+        pa.array(votes, pa.list_(VOTE)),
+        pa.array([prediction.error_code for prediction in predictions], pa.string()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=PREDICTED)
