@@ -37,7 +37,7 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
     if args.csv:
         print(frame.toPandas().to_csv(index=False), end="")
     else:
-        _show(frame, args.rows)
+        show(frame, args.rows)
 
 
 def views(lake: Lake) -> None:
@@ -50,7 +50,8 @@ def views(lake: Lake) -> None:
     )
 
 
-def _show(frame: "DataFrame", most: int) -> None:
+def show(frame: "DataFrame", most: int) -> None:
+    """Print the first `most` rows as a table."""
     rows = frame.limit(most + 1).collect()
     table = Table(*frame.columns)
     for row in rows[:most]:

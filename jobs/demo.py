@@ -1,0 +1,111 @@
+"""The tour that `make demo` runs: a made-up shop from files to measured quality, through the same code as every night."""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.rule import Rule
+
+from jobs import console, sql
+from jobs.evaluate import evaluate
+from jobs.fit import fit
+from jobs.ingest import ingest
+from jobs.label import label
+from jobs.lake import Lake
+from jobs.options import Days
+from kdsl.config import Settings
+from kdsl.demo import shop
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SUMMARY = "a tour: a made-up shop is ingested, learned from, labelled, backfilled and measured"
+LATE = (4, 5, 6)  # nights, counted from 0, of which half the dialogues arrive days later
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The job's own options."""
+    parser.add_argument("--folder", default="build/demo", help="where the shop's files go (default: build/demo)")
+    parser.add_argument(
+        "--days", type=int, default=14, metavar="N", help="nights of the shop (default: 14, at least 7)"
+    )
+    parser.add_argument("--dialogues", type=int, default=40, metavar="N", help="dialogues a night (default: 40)")
+
+
+def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> None:
+    """Run the tour; a second time it finds its work done and only shows it."""
+    took: dict[str, float] = {}
+    folder = Path(args.folder)
+    lake = Lake(spark, settings.lake, settings.label.retries)
+    with _chapter("1. A made-up shop writes its files", took):
+        files = shop.write(folder, days=max(args.days, 7), dialogues_a_day=args.dialogues)
+        late_days = [files.first_night + timedelta(days=day) for day in LATE]
+        in_time, late = split_late(files.nights, late_days)
+        console.say(f"  {files.n_dialogues} dialogues and {files.n_pictures} pictures in {folder}, some of them broken")
+    with _chapter("2. Ingest: labelled history to learn from, fourteen nights to label", took):
+        ingest(spark, settings, format="jsonl", path=str(files.history), split="train")
+        ingest(spark, settings, format="jsonl", path=str(in_time), split="test")
+    with _chapter("3. Fit: learn a release from the history, scored out of fold", took):
+        release = fit(lake, settings)
+        console.say(f"  {release.manifest.release_id} in {release.path}")
+    with _chapter("4. Label: one run a night", took):
+        for night in _nights(files.first_night, files.last_night):
+            console.say(f"{night}")
+            label(lake, settings, release, Days(night, night))
+    with _chapter("5. Backfill: dialogues of three nights arrive late; the same command labels just those", took):
+        ingest(spark, settings, format="jsonl", path=str(late), split="test")
+        label(lake, settings, release, Days(late_days[0], late_days[-1]))
+    with _chapter("6. Evaluate: weighted F1 on gold that the release never saw", took):
+        evaluate(lake, settings, release, "test")
+    with _chapter("7. The lake, as an analyst sees it", took):
+        sql.views(lake)
+        for query in QUERIES:
+            console.say(f"> {query}")
+            sql.show(spark.sql(query), 16)
+    console.out.print(Rule("Where the time went"))
+    for name, seconds in took.items():
+        console.say(f"  {name:<86} {seconds:6.1f} s")
+    console.say(f'\nAsk it yourself: ./spark-submit.sh sql --lake {settings.lake} "SELECT * FROM labels LIMIT 5"')
+
+
+QUERIES = (
+    "SELECT event_date, round(max(value) FILTER (WHERE task = 'intent'), 3) AS intent_weighted_f1, "
+    "round(max(value) FILTER (WHERE task = 'scene'), 3) AS scene_weighted_f1 "
+    "FROM current_metrics WHERE metric = 'weighted_f1' GROUP BY event_date ORDER BY event_date",
+    "SELECT label, count(*) AS dialogues, round(avg(score), 3) AS mean_score FROM labels WHERE task = 'intent' "
+    "GROUP BY label ORDER BY dialogues DESC",
+    "SELECT error_code, count(*) AS records FROM quarantine GROUP BY error_code",
+    "SELECT job, state, count(*) AS runs, round(sum(seconds_sum), 1) AS seconds FROM (SELECT job, state, "
+    "aggregate(map_values(seconds), 0D, (a, s) -> a + s) AS seconds_sum FROM runs) GROUP BY job, state ORDER BY job",
+)
+
+
+def split_late(nights: Path, days: list[date]) -> tuple[Path, Path]:
+    """Two files beside `nights`: what arrived in time, and every second dialogue of `days`, which arrived late."""
+    kept, late = [], []
+    wanted = {day.isoformat() for day in days}
+    for place, line in enumerate(nights.read_text(encoding="utf-8").splitlines()):
+        tardy = json.loads(line)["event_date"] in wanted and place % 2 == 0
+        (late if tardy else kept).append(line)
+    paths = nights.with_name("in_time.jsonl"), nights.with_name("late.jsonl")
+    for path, lines in zip(paths, (kept, late), strict=True):
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return paths
+
+
+def _nights(first: date, last: date) -> Iterator[date]:
+    for day in range((last - first).days + 1):
+        yield first + timedelta(days=day)
+
+
+@contextmanager
+def _chapter(title: str, took: dict[str, float]) -> Iterator[None]:
+    console.out.print(Rule(title, align="left"))
+    begun = time.monotonic()
+    yield
+    took[title] = time.monotonic() - begun
