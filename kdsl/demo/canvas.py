@@ -54,6 +54,11 @@ class Theme:
     filled_bar: bool
     phone_bar: bool
 
+    @property
+    def bright(self) -> Colour:
+        """The accent as letters wear it: lighter on a dark ground."""
+        return tint(self.accent, 80) if self.ground == DARK[0] else self.accent
+
 
 def theme(dice: Random) -> Theme:
     """Draw a theme: 360 to 480 pixels wide, 1.3 to 2.1 times as tall, light, dark or cream."""
@@ -130,6 +135,10 @@ class Page:
     def path(self, points: Sequence[tuple[float, float]], *, fill: Colour, width: int = 1) -> None:
         """A line through the points."""
         self._strokes.append(lambda draw: draw.line(points, fill=fill, width=width))
+
+    def polygon(self, points: Sequence[tuple[float, float]], *, fill: Colour) -> None:
+        """A filled shape."""
+        self._strokes.append(lambda draw: draw.polygon(points, fill=fill))
 
     @contextmanager
     def block(self) -> Iterator[None]:
@@ -218,7 +227,7 @@ class Page:
             self.box(
                 x - wide, self.y, x, self.y + high, fill=look.accent if at == 0 else look.card, outline=look.accent
             )
-            ink = (255, 255, 255) if at == 0 else look.accent
+            ink = (255, 255, 255) if at == 0 else look.bright
             self.text(x - wide / 2, self.y + high / 2, name, size=0.95, fill=ink, anchor="mm")
             x -= wide + self.gap
         self.y += high + self.gap
@@ -230,11 +239,16 @@ class Page:
         self.text(self.look.width / 2, self.y + high / 2, name, size=1.1, bold=True, fill=(255, 255, 255), anchor="mm")
         self.y += high + self.gap
 
-    def rule(self) -> None:
-        """A thin line."""
-        y, look, x0, x1 = self.y, self.look, self.left, self.right
-        self.path([(x0, y), (x1, y)], fill=look.faint)
-        self.y += self.gap
+    def tabs(self, names: Sequence[str], chosen: int = 0) -> None:
+        """Names side by side, one of them underlined."""
+        step = (self.right - self.left) / len(names)
+        for at, name in enumerate(names):
+            x = self.left + step * (at + 0.5)
+            self.text(x, self.y, name, bold=at == chosen, size=0.95, anchor="ma")
+            if at == chosen:
+                low = self.y + self.line
+                self.path([(x - step / 3, low), (x + step / 3, low)], fill=self.look.accent, width=3)
+        self.y += self.line + self.gap
 
     def foot(self, names: Sequence[str], chosen: int) -> None:
         """The app's tabs at the bottom of the page."""
@@ -243,7 +257,7 @@ class Page:
         self.box(0, top, look.width, look.height, fill=look.card, radius=0)
         for at, name in enumerate(names):
             x = look.width * (at + 0.5) / len(names)
-            ink = look.accent if at == chosen else look.faint
+            ink = look.bright if at == chosen else look.faint
             self.box(x - 7, top + 5, x + 7, top + 19, fill=None, outline=ink, radius=4)
             self.text(x, look.height - 5, name, size=0.72, fill=ink, anchor="md")
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 from random import Random
 
-from kdsl.demo.intents import INTENTS
+from kdsl.demo.intents import INTENT_NAMES, INTENTS
 from kdsl.demo.smalltalk import (
     AGENT_ASKS,
     AGENT_CLOSES,
@@ -24,7 +24,6 @@ from kdsl.demo.typos import hurried
 from kdsl.demo.wording import Part, Wordings, wordings
 from kdsl.dialogue import Speaker
 
-INTENT_NAMES = tuple(INTENTS)
 VAGUE = 0.15  # share of the statements that leave the intent half open
 MORE = 0.5  # share of the clear statements that say more than one sentence
 

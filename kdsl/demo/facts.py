@@ -22,6 +22,16 @@ MONTHS = ("Jan", "Feb", "Mar", "Oct", "Nov", "Dec")
 
 
 @dataclass(frozen=True, slots=True)
+class Sums:
+    """The sums of one purchase, written with the currency."""
+
+    goods: str
+    delivery: str
+    discount: str
+    total: str
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """One made-up purchase and its dice."""
 
@@ -45,9 +55,21 @@ class Facts:
         """A sum."""
         return f"{self.currency}{self.dice.randrange(low, high)}.{self.dice.choice(('00', '50', '90', '99'))}"
 
-    def article(self) -> tuple[str, str, str, Colour]:
+    def sums(self) -> Sums:
+        """The sums of a purchase, which add up."""
+        throw = self.dice
+        goods = throw.randrange(8, 180) * 100 + throw.choice((0, 50, 90, 99))
+        delivery, discount = throw.choice((0, 290, 390, 495)), throw.choice((0, 0, 200, 500, goods // 10))
+        cents = (goods, delivery, discount, goods + delivery - discount)
+        return Sums(*(f"{self.currency}{value // 100}.{value % 100:02d}" for value in cents))
+
+    def number(self) -> str:
+        """Another order's number."""
+        return self.order[:-6] + self.digits(6)
+
+    def article(self, price: str | None = None) -> tuple[str, str, str, Colour]:
         """Name, note, price and swatch of one article."""
-        return self.dice.choice(ARTICLES), self.dice.choice(NOTES), self.money(), self.dice.choice(SWATCHES)
+        return self.dice.choice(ARTICLES), self.dice.choice(NOTES), price or self.money(), self.dice.choice(SWATCHES)
 
     def date(self) -> str:
         """A day, in one of several spellings."""

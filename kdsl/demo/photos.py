@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from kdsl.demo.canvas import Colour, font, tint
 from kdsl.demo.facts import CARRIERS, Facts
+from kdsl.demo.silhouettes import GARMENT
 
 Draw = ImageDraw.ImageDraw
 Spot = tuple[float, float, float]  # centre x, centre y and half the size, in pixels
@@ -118,19 +119,7 @@ def _label(draw: Draw, spot: Spot, facts: Facts) -> None:
 def _shirt(draw: Draw, spot: Spot, facts: Facts) -> None:
     x, y, r = spot
     dice, colour = facts.dice, facts.dice.choice(THINGS)
-    outline = [
-        (-0.35, -1),
-        (0.35, -1),
-        (1.1, -0.6),
-        (0.9, -0.1),
-        (0.6, -0.3),
-        (0.62, 1),
-        (-0.62, 1),
-        (-0.6, -0.3),
-        (-0.9, -0.1),
-        (-1.1, -0.6),
-    ]
-    draw.polygon([(x + u * r, y + v * r) for u, v in outline], fill=colour)
+    draw.polygon([(x + u * r, y + v * r) for u, v in GARMENT], fill=colour)
     draw.ellipse((x - r * 0.3, y - r * 1.14, x + r * 0.3, y - r * 0.78), fill=tint(colour, -50))
     for fold in (-0.3, 0.1, 0.4):
         draw.line([(x + fold * r, y - r * 0.4), (x + (fold - 0.06) * r, y + r * 0.95)], fill=tint(colour, -22), width=3)

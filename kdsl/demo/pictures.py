@@ -8,7 +8,7 @@ from typing import Literal
 
 from PIL import Image, ImageFilter
 
-from kdsl.demo import screens_orders, screens_shop
+from kdsl.demo import screens_money, screens_orders, screens_shop, screens_tracking
 from kdsl.demo.canvas import Page, theme
 from kdsl.demo.facts import Facts, facts
 from kdsl.demo.photos import photo
@@ -18,9 +18,9 @@ PHOTO = "photo_of_item"
 SCREENS: dict[str, Callable[[Page, Facts], None]] = {
     "order_page": screens_orders.order_page,
     "refund_page": screens_orders.refund_page,
-    "tracking_page": screens_orders.tracking_page,
-    "payment_page": screens_shop.payment_page,
-    "coupon_page": screens_shop.coupon_page,
+    "tracking_page": screens_tracking.tracking_page,
+    "payment_page": screens_money.payment_page,
+    "coupon_page": screens_money.coupon_page,
     "product_page": screens_shop.product_page,
     "chat_page": screens_shop.chat_page,
 }

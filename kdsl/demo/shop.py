@@ -12,7 +12,8 @@ from random import Random
 
 from kdsl.demo import records
 from kdsl.demo.chance import dice, rank
-from kdsl.demo.dialogues import INTENT_NAMES, talk
+from kdsl.demo.dialogues import talk
+from kdsl.demo.intents import INTENT_NAMES
 from kdsl.demo.pictures import FAULTS, SCENE_NAMES, broken, picture
 from kdsl.demo.records import Record, Sent
 from kdsl.demo.wording import Part
