@@ -1,0 +1,73 @@
+"""The command line answers without a JVM: help, wrong usage and wrong settings."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs import cli, jars, launch
+from kdsl.config import Settings, SparkSettings
+from kdsl.errors import ConfigError
+
+
+def _launch(*argv: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "jobs.launch", *argv], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("job", ["", *cli.JOBS])
+def test_every_job_has_help(job: str) -> None:
+    done = _launch(*job.split(), "--help")
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in (("--lake", "--conf") if job else cli.JOBS))
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        ((), "JOB"),
+        (("lable",), "invalid choice: 'lable'"),
+        (("label", "--from", "2026-01-01"), "--to"),
+        (("label", "--from", "2026-13-01", "--to", "2026-01-02"), "'2026-13-01' is no day"),
+        (
+            ("fit", "--set", "fit.folds=1"),
+            "fit.folds (command line): Input should be greater than or equal to 2, given 1",
+        ),
+        (("fit", "--set", "fit.fold=3"), "known here: voters, folds"),
+        (("fit", "--set", "folds"), "has no '='"),
+        (("fit", "--conf", "nowhere.yaml"), "nowhere.yaml cannot be read"),
+        (("fit", "--unknown"), "--unknown"),
+    ],
+)
+def test_wrong_usage_is_status_2_and_says_what_is_allowed(argv: tuple[str, ...], says: str) -> None:
+    done = _launch(*argv)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_command_is_spark_submit_of_the_installed_pyspark() -> None:
+    words = launch.command(["fit", "--lake", "l", "--master", "local[3]"])
+    assert Path(words[0]).is_file()
+    assert words[0].endswith("pyspark/bin/spark-submit")
+    assert words[words.index("--master") + 1] == "local[3]"
+    assert words[-6:] == [str(launch.ROOT / "jobs" / "run.py"), "fit", "--lake", "l", "--master", "local[3]"]
+
+
+def test_named_jars_are_used_and_missing_ones_refused(tmp_path: Path) -> None:
+    jar = tmp_path / "delta.jar"
+    jar.touch()
+    assert jars.spark_options(Settings(spark=SparkSettings(jars=str(jar)))) == {"spark.jars": str(jar)}
+    with pytest.raises(ConfigError, match=r"gone\.jar is no file"):
+        jars.spark_options(Settings(spark=SparkSettings(jars=f"{jar},{tmp_path}/gone.jar")))
+
+
+def test_a_partly_filled_maven_cache_is_recognised() -> None:
+    printed = (
+        "[NOT FOUND] io.delta#delta\n==== local-m2-cache: tried\n:: download failed: io.delta#delta-storage;4.4.0 ::"
+    )
+    assert "mv ~/.m2/repository" in str(jars.advice(printed))
+    assert "KDSL_JARS" in str(jars.advice("sbt.ResolveException: unresolved dependency: io.delta#delta"))
+    assert jars.advice("something else") is None

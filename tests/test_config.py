@@ -1,0 +1,57 @@
+"""One model, four sources, every fault at once."""
+
+from pathlib import Path
+
+import pytest
+
+from kdsl import config
+from kdsl.errors import ConfigError
+
+
+def test_later_sources_win(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_text("lake: one\nlabel: {chunk_rows: 10, retries: 3}\nspark: {master: 'local[3]'}\n")
+    second.write_text("lake: two\nreleases: r2\n")
+    settings = config.load(
+        [first, second],
+        environment={"KDSL_RELEASES": "r3", "KDSL_LABEL__CHUNK_ROWS": "20", "KDSL_JARS": "a.jar", "OTHER": "x"},
+        overrides={"label.chunk_rows": 30, "lake": None},
+    )
+    assert (settings.lake, settings.releases) == ("two", "r3")
+    assert (settings.label.chunk_rows, settings.label.retries) == (30, 3)
+    assert settings.spark.master == "local[3]"
+    assert settings.fit.folds == config.FitSettings().folds
+
+
+def test_every_fault_is_reported_with_key_value_and_source(tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text("label: {chunk_rows: 0, chunk_row: 5}\nlakes: x\n")
+    with pytest.raises(ConfigError) as caught:
+        config.load([file], environment={"KDSL_FIT__FOLDS": "many"})
+    message = str(caught.value)
+    assert "label.chunk_rows" in message
+    assert "given 0" in message
+    assert "label.chunk_row (" in message
+    assert "chunk_rows, perceive_chunk" in message  # what is known there
+    assert "lakes (" in message
+    assert "fit.folds (environment KDSL_FIT__FOLDS)" in message
+    assert "'many'" in message
+    assert message.count("\n") == 4
+
+
+@pytest.mark.parametrize("content", ["- a\n- b\n", "lake: [\n", "just words"])
+def test_a_file_that_holds_no_settings_is_named(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "odd.yaml"
+    file.write_text(content)
+    with pytest.raises(ConfigError, match=r"odd\.yaml"):
+        config.load([file], environment={})
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
+        config.load(["nowhere.yaml"], environment={})
+
+
+@pytest.mark.parametrize("file", sorted(Path("conf").glob("*.yaml")), ids=str)
+def test_shipped_configurations_are_valid(file: Path) -> None:
+    config.load([file], environment={})

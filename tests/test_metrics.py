@@ -1,0 +1,66 @@
+"""Weighted F1 is scikit-learn's, whatever the labels; its interval is a bootstrap over rows."""
+
+import random
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, f1_score
+
+from kdsl import metrics
+
+
+def _case(seed: int) -> tuple[list[str], list[str | None]]:
+    dice = random.Random(seed)
+    gold_labels = [f"l{i}" for i in range(dice.choice([1, 2, 3, 8]))]
+    said_labels: list[str | None] = [*gold_labels, "unseen", None][dice.choice([0, 1]) :]
+    n = dice.choice([1, 2, 5, 60])
+    return [dice.choice(gold_labels) for _ in range(n)], [dice.choice(said_labels) for _ in range(n)]
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_scores_equal_scikit_learn(seed: int) -> None:
+    gold, said = _case(seed)
+    filled = ["<none>" if label is None else label for label in said]
+    counts = metrics.confusion(gold, said).counts
+    assert metrics.weighted_f1(gold, said) == pytest.approx(
+        f1_score(gold, filled, average="weighted", zero_division=0), abs=1e-12
+    )
+    assert float(metrics.macro_f1_of(counts)) == pytest.approx(
+        f1_score(gold, filled, average="macro", zero_division=0), abs=1e-12
+    )
+    assert float(metrics.accuracy_of(counts)) == pytest.approx(accuracy_score(gold, filled), abs=1e-12)
+
+
+def test_no_rows_have_no_score_and_the_widest_interval() -> None:
+    assert metrics.estimate(metrics.confusion([], [])) == metrics.Estimate(0.0, 0.0, 1.0, 0)
+
+
+def test_lengths_must_agree() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        metrics.confusion(["a"], [])
+
+
+def test_interval_holds_the_value_and_narrows_with_rows() -> None:
+    gold, said = ["a", "a", "b", "b", "b"] * 10, ["a", "b", "b", "b", "a"] * 10
+    few = metrics.estimate(metrics.confusion(gold, said), seed=1)
+    many = metrics.estimate(metrics.confusion(gold * 20, said * 20), seed=1)
+    assert few.low < few.value < few.high
+    assert many.high - many.low < 0.4 * (few.high - few.low)
+    assert few == metrics.estimate(metrics.confusion(gold, said), seed=1)
+
+
+def test_bootstrap_over_cells_is_the_bootstrap_over_rows() -> None:
+    dice = np.random.default_rng(0)
+    gold = dice.choice(["a", "b", "c"], 300)
+    said = np.where(dice.random(300) < 0.7, gold, dice.choice(["a", "b", "c"], 300))
+    by_rows = [
+        metrics.weighted_f1(list(gold[pick]), list(said[pick])) for pick in dice.integers(0, 300, size=(600, 300))
+    ]
+    by_cells = metrics.estimate(metrics.confusion(list(gold), list(said)), resamples=4000)
+    assert by_cells.low == pytest.approx(np.quantile(by_rows, 0.025), abs=0.02)
+    assert by_cells.high == pytest.approx(np.quantile(by_rows, 0.975), abs=0.02)
+
+
+def test_confused_pairs_come_most_frequent_first() -> None:
+    matrix = metrics.confusion(["a", "a", "a", "b", "c"], ["b", "b", "a", "a", None])
+    assert metrics.confused_pairs(matrix) == [("a", "b", 2), ("b", "a", 1), ("c", None, 1)]

@@ -1,0 +1,73 @@
+"""One bad item costs one item; a dead model stops the stage."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdsl.dialogue import Item, Picture, Turn
+from kdsl.errors import ErrorCode, ReleaseError
+from kdsl.models.voter import LogProbs
+from kdsl.predict import Predictor
+
+LABELS = ("a", "b")
+
+
+class Scripted:
+    """A fake voter: raises where an item's text says "boom", else prefers the first label."""
+
+    labels = LABELS
+
+    def log_probs(self, items: Sequence[Item]) -> LogProbs:
+        if any("boom" in turn.text for item in items for turn in item.turns):
+            raise ValueError("boom")
+        return np.log(np.tile([0.9, 0.1], (len(items), 1)))
+
+    def save(self, folder: Path) -> None:
+        raise AssertionError("never saved")
+
+
+def _predictor() -> Predictor:
+    voter = {"linear": Scripted()}
+    return Predictor(
+        labels={"intent": LABELS, "scene": LABELS},
+        units={"intent": "conversation", "scene": "image"},
+        voters={"intent": voter, "scene": voter},
+        max_turn_chars=100,
+    )
+
+
+def _talk(text: str, speaker: str = "user") -> Item:
+    return Item("c", "intent", (Turn(speaker, text),))  # type: ignore[arg-type]
+
+
+def _shot(*pictures: Picture) -> Item:
+    return Item("p", "scene", pictures=pictures)
+
+
+BAD = {
+    ErrorCode.EMPTY_DIALOGUE: _talk("  "),
+    ErrorCode.NO_USER_TURN: _talk("hello", "agent"),
+    ErrorCode.TURN_TOO_LONG: _talk("x" * 1_000_000),
+    ErrorCode.IMAGE_MISSING: _shot(),
+    ErrorCode.IMAGE_TRUNCATED: _shot(Picture("s", 0, 0, error_code=ErrorCode.IMAGE_TRUNCATED.value)),
+    ErrorCode.VOTER_FAILED: _talk("boom"),
+}
+
+
+def test_bad_items_get_their_code_and_the_others_their_label() -> None:
+    items = [_talk("fine"), *BAD.values(), _shot(Picture("s", 10, 10)), Item("e", "intent")]
+    predictions = _predictor().predict(items)
+    assert [prediction.error_code for prediction in predictions] == [None, *BAD, None, ErrorCode.EMPTY_DIALOGUE]
+    for prediction in predictions:
+        assert prediction.decision.label == ("a" if prediction.error_code is None else None)
+
+
+def test_a_model_that_fails_on_everything_is_dead() -> None:
+    with pytest.raises(ReleaseError, match="ValueError on all 2 items"):
+        _predictor().predict([_talk("boom"), _talk("boom too")])
+
+
+def test_no_items_give_no_predictions() -> None:
+    assert _predictor().predict([]) == []
