@@ -1,0 +1,140 @@
+"""The schemas in `jobs/tables.py` are those of the live tables, and their constraints hold."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jobs.lake import Lake
+from jobs.tables import TABLES
+from kdsl.errors import LakeError, LostToConcurrentWriter
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+NOW = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def lake(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    made = Lake(spark, str(tmp_path_factory.mktemp("tables")), retries=2)
+    for name in TABLES:
+        made.ensure(name)
+    return made
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_live_schema_is_the_declared_one(lake: Lake, name: str) -> None:
+    from pyspark.sql.types import StructType
+
+    table = TABLES[name]
+    declared = StructType.fromDDL(table.columns)
+    assert lake.df(name).schema.simpleString() == declared.simpleString()
+    detail = lake.delta(name).detail().collect()[0]
+    assert tuple(detail["partitionColumns"]) == table.partitioned_by
+    assert detail["properties"]["delta.enableChangeDataFeed"] == "true"
+    assert {f"delta.constraints.{key}" for key in table.constraints} <= set(detail["properties"])
+    assert {*table.key, *table.stamps, *table.partitioned_by} <= {field.name for field in declared}
+
+
+def _labels(lake: Lake, **changes: Any) -> "DataFrame":
+    row = {
+        "item_id": "c",
+        "task": "intent",
+        "event_date": date(2026, 1, 5),
+        "label": "a",
+        "score": 0.5,
+        "abstained": False,
+        "decided_by": "linear",
+        "votes": [],
+        "rules_fired": None,
+        "release_id": "r",
+        "ruleset_fingerprint": None,
+        "input_hash": "h",
+        "run_id": "run",
+        "labelled_at": NOW,
+        "error_code": None,
+    } | changes
+    return lake.spark.createDataFrame([tuple(row.values())], TABLES["labels"].columns.replace(" NOT NULL", ""))
+
+
+@pytest.mark.parametrize("bad", [{"score": 1.5}, {"item_id": ""}, {"label": None}, {"item_id": None}], ids=str)
+def test_constraints_refuse_what_may_not_be(lake: Lake, bad: dict[str, Any]) -> None:
+    before = lake.version("labels")
+    with pytest.raises(Exception, match=r"(?i)constraint|not.null"):
+        _labels(lake, **bad).write.format("delta").mode("append").save(lake.path("labels"))
+    assert lake.version("labels") == before
+
+
+def test_upsert_adds_a_version_only_where_rows_differ(lake: Lake) -> None:
+    lake.upsert("labels", _labels(lake))
+    first = lake.version("labels")
+    lake.upsert("labels", _labels(lake, run_id="another", labelled_at=datetime(2027, 1, 1, tzinfo=UTC)))
+    assert lake.version("labels") == first
+    lake.upsert("labels", _labels(lake, label="b"), [date(2026, 1, 5)])
+    assert lake.version("labels") == first + 1
+    assert [row["label"] for row in lake.df("labels").collect()] == ["b"]
+
+
+def test_upsert_sees_a_change_to_and_from_null(lake: Lake) -> None:
+    lake.upsert("labels", _labels(lake, item_id="n", label=None, error_code="image_empty"))
+    lake.upsert("labels", _labels(lake, item_id="n", label="a", error_code=None))
+    rows = lake.df("labels").where("item_id = 'n'").collect()
+    assert [(row["label"], row["error_code"]) for row in rows] == [("a", None)]
+
+
+def test_two_writers_on_the_same_rows_both_end_well(lake: Lake) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    patient = Lake(lake.spark, lake.root, retries=8)
+    frames = [_labels(lake, item_id=f"race-{n}", label=str(n)) for n in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda frame: patient.upsert("labels", frame), frames))
+    stored = {row["item_id"] for row in lake.df("labels").where("item_id LIKE 'race-%'").collect()}
+    assert stored == {f"race-{n}" for n in range(4)}
+
+
+def test_a_race_lost_every_time_ends_with_its_own_error(lake: Lake) -> None:
+    from delta.exceptions import ConcurrentAppendException
+
+    tries = []
+
+    def lose() -> None:  # a fake commit: a real one loses every time only against a writer that never rests
+        tries.append(1)
+        raise ConcurrentAppendException("files were added")
+
+    with pytest.raises(LostToConcurrentWriter, match="won 3 times in a row") as caught:
+        lake.retry("labels", lose)
+    assert (len(tries), caught.value.exit_status) == (3, 4)
+
+
+def test_staging_is_gone_at_the_end_and_after_a_failure(lake: Lake) -> None:
+    with pytest.raises(RuntimeError), lake.staged("run-1") as folder:
+        lake.spark.range(3).write.format("delta").save(folder)
+        assert Path(folder).is_dir()
+        raise RuntimeError
+    assert not Path(folder).exists()
+
+
+def test_what_a_killed_run_left_a_day_ago_is_swept(lake: Lake) -> None:
+    import os
+
+    old, recent = Path(lake.root, "_staging", "old"), Path(lake.root, "_staging", "recent")
+    for folder in (old, recent):
+        folder.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    with lake.staged("run-2"):
+        assert not old.exists()
+        assert recent.exists()
+
+
+def test_no_lake_is_named_with_the_next_step(spark: "SparkSession", tmp_path: Path) -> None:
+    with pytest.raises(LakeError, match=r"holds no lake; fill one first: \./spark-submit\.sh ingest"):
+        Lake(spark, str(tmp_path)).must_exist()
+
+
+def test_the_session_keeps_the_setting_that_python_udfs_need(spark: "SparkSession") -> None:
+    assert spark.conf.get("spark.sql.execution.arrow.pythonUDF.columnarInput.enabled") == "false"
+    assert spark.conf.get("spark.speculation") == "false"
+    assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
