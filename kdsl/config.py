@@ -72,9 +72,11 @@ class IngestSettings(_Section):
 class ReaderSettings(_Section):
     """How pictures are read (OCR). Every value is part of the reader's version."""
 
-    max_side: int = Field(736, ge=64, le=8_192, description="longer side, in pixels, that the text detector sees")
+    max_side: int = Field(960, ge=64, le=8_192, description="longer side, in pixels, that the text detector sees")
     min_score: float = Field(0.5, ge=0, le=1, description="lines recognised with less are left out")
-    max_lines: int = Field(400, ge=1)
+    max_lines: int = Field(400, ge=1, le=10_000, description="lines read of one picture at most")
+    max_bytes: int = Field(20_000_000, ge=1, description="a larger file is not decoded")
+    max_pixels: int = Field(50_000_000, ge=1, description="pictures with more pixels are refused before decoding")
 
 
 class FitSettings(_Section):

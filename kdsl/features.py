@@ -4,6 +4,8 @@ A field that an item does not have is the empty string; a number it does not hav
 """
 
 import math
+import re
+from statistics import fmean, median
 
 from kdsl.dialogue import Item, Line, Picture
 from kdsl.text import normalise
@@ -18,10 +20,26 @@ TEXT_FIELDS = (
     "ocr_bottom",  # the lower fifth
     "ocr_large",  # the three lines with the tallest letters
 )
-NUMBERS = ("n_turns", "n_images", "n_lines", "aspect", "digit_share", "has_text")
+NUMBERS = (
+    "n_turns",
+    "n_images",
+    "n_lines",
+    "aspect",  # height over width of the first picture
+    "digit_share",  # of the characters read in the pictures
+    "has_text",
+    "n_chars",  # read in the pictures
+    "text_area",  # share of a picture under lines of text
+    "line_height",  # median height of a line, as a share of the picture's width: comparable between phones
+    "line_height_max",
+    "left_edge",  # mean left edge of the lines: lists and dialogs differ
+    "line_width",  # mean
+    "text_top",  # top of the first line
+    "text_bottom",  # bottom of the last
+)
 
 TOP, BOTTOM = 0.2, 0.8
-_MARKER = "<image>"
+# What platforms put into a text in angle brackets: <image>, <http>, <dxm:highlight>, </b>. Bounded on purpose.
+_MARKUP = re.compile(r"<[^<>\s]{1,40}>")
 
 
 def text_fields(item: Item) -> dict[str, str]:
@@ -54,11 +72,41 @@ def numbers(item: Item) -> dict[str, float]:
         "aspect": first.height / first.width if first and first.width else math.nan,
         "digit_share": sum(c.isdigit() for c in text) / len(text) if text else math.nan,
         "has_text": float(bool(text)),
+        "n_chars": float(len(text)),
+        **_layout(lines, first),
+    }
+
+
+def recent_user(item: Item, turns: int = 2) -> str:
+    """The shopper's last so many messages with words in them, normalised."""
+    user = [text for turn in item.turns if turn.speaker == "user" and (text := _words(turn.text))]
+    return normalise("\n".join(user[-turns:]))
+
+
+def has_anything(item: Item) -> bool:
+    """Whether there is a word or a readable picture to judge the item by."""
+    return any(_words(turn.text) for turn in item.turns) or any(not p.error_code for p in item.pictures)
+
+
+def _layout(lines: list[Line], first: Picture | None) -> dict[str, float]:
+    if not lines or first is None:
+        return dict.fromkeys(NUMBERS[NUMBERS.index("text_area") :], math.nan)
+    aspect = first.height / first.width if first.width else 1.0
+    heights = [_height(line) * aspect for line in lines]
+    widths = [line.box[2] - line.box[0] for line in lines]
+    return {
+        "text_area": sum(_height(line) * width for line, width in zip(lines, widths, strict=True)),
+        "line_height": median(heights),
+        "line_height_max": max(heights),
+        "left_edge": fmean(line.box[0] for line in lines),
+        "line_width": fmean(widths),
+        "text_top": min(line.box[1] for line in lines),
+        "text_bottom": max(line.box[3] for line in lines),
     }
 
 
 def _words(text: str) -> str:
-    return text.replace(_MARKER, " ").strip()
+    return _MARKUP.sub(" ", text).strip()
 
 
 def _join(lines: list[Line]) -> str:

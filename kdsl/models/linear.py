@@ -1,0 +1,311 @@
+"""The `linear` voter: logistic regressions over views of an item, pooled; seconds to learn, CPU only.
+
+Each member sees one or several blocks (kdsl.models.blocks). Every label's name, aliases and description are training
+texts beside the examples, so a label without examples keeps a voice. How much these weigh, how strongly each member
+is regularised and how much each member counts in the log-linear pool is chosen by cross-validation inside `fit`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.dialogue import Item
+from kdsl.errors import ConfigError, ReleaseError
+from kdsl.features import has_anything
+from kdsl.folds import assign
+from kdsl.models.blocks import Block, Seen, new_block
+from kdsl.models.encoder import PACKAGED, Encoder, encoder
+from kdsl.models.logistic import Matrix, fit_logistic, fit_pool, log_softmax, reduce
+from kdsl.models.voter import LogProbs
+from kdsl.taxonomy import Task
+from kdsl.text import normalise
+
+FORMAT = 1
+JSON_FILE, ARRAYS_FILE = "linear.json", "linear.npz"
+
+# Members by what the task is asked of: blocks side by side. All are tried, the pool decides what each is worth.
+MEMBERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "conversation": (
+        ("ngrams/last_user/char13",),
+        ("ngrams/last_user/char25", "ngrams/last_user/word12"),
+        ("ngrams/user/char13",),
+        ("ngrams/ocr/char13", "numbers"),
+        ("meaning/last_user",),
+        ("meaning/recent_user",),
+    ),
+    "image": (
+        ("ngrams/ocr/char13", "numbers"),
+        ("ngrams/ocr/char25", "ngrams/ocr/word12", "numbers"),
+        (
+            "ngrams/ocr/char13",
+            "ngrams/ocr_top/char13",
+            "ngrams/ocr_middle/char13",
+            "ngrams/ocr_bottom/char13",
+            "ngrams/ocr_large/char13",
+            "numbers",
+        ),
+        ("meaning/ocr_large",),
+    ),
+}
+CANDIDATES = tuple((c, share) for share in (1.0, 3.0) for c in (10.0, 100.0))  # C, weight of a label's own texts
+INNER_FOLDS = 4
+# Above this many examples, choices are made on a sample by hash and the final fit is the only large one.
+MAX_CHOOSING = 1_200
+POOL_RIDGE = 4.0
+NEGLIGIBLE = 0.03
+
+
+@dataclass
+class Member:
+    """One logistic regression: its blocks and its coefficients, (width + 1, labels), the intercept last."""
+
+    blocks: tuple[str, ...]
+    coefficients: Matrix
+    weight: float
+    c: float
+    label_share: float
+
+
+class LinearVoter:
+    """A fitted voter of one task."""
+
+    def __init__(
+        self, task: Task, members: Sequence[Member], blocks: Mapping[str, Block], encoder_spec: str, encoder_name: str
+    ) -> None:
+        self.task = task.name
+        self.labels = task.label_names
+        self.members = list(members)
+        self.blocks = dict(blocks)
+        self.encoder_spec = encoder_spec
+        self.encoder_name = encoder_name
+
+    def log_probs(self, items: Sequence[Item]) -> LogProbs:
+        """Log-probabilities (n, labels); an item without a word or a readable picture is abstained from (NaN)."""
+        if not items:
+            return np.zeros((0, len(self.labels)))
+        seen = Seen.of(items)
+        rows = {name: block.rows(seen) for name, block in self.blocks.items()}
+        pooled = np.zeros((len(items), len(self.labels)))
+        for member in self.members:
+            pooled += member.weight * log_softmax(_logits([rows[name] for name in member.blocks], member.coefficients))
+        votes = log_softmax(pooled)
+        votes[[not has_anything(item) for item in items]] = np.nan
+        return votes
+
+    def save(self, folder: Path) -> None:
+        """Write `linear.json` and `linear.npz` into the folder."""
+        arrays: dict[str, Any] = {}
+        blocks: dict[str, Any] = {}
+        for name, block in self.blocks.items():
+            blocks[name], own = block.state()
+            arrays |= {f"{name}:{key}": value for key, value in own.items()}
+        for number, member in enumerate(self.members):
+            arrays[f"member/{number}"] = member.coefficients
+        data = {
+            "format": FORMAT,
+            "task": self.task,
+            "labels": self.labels,
+            "encoder": {"spec": self.encoder_spec, "name": self.encoder_name},
+            "members": [
+                {"blocks": m.blocks, "weight": m.weight, "c": m.c, "label_share": m.label_share} for m in self.members
+            ],
+            "blocks": blocks,
+        }
+        (folder / JSON_FILE).write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+        np.savez_compressed(folder / ARRAYS_FILE, **arrays)
+
+
+def load(folder: Path, task: Task) -> LinearVoter:
+    """Read a saved voter.
+
+    Raises:
+        ReleaseError: a file is missing or broken, or it was made for another task, other labels or another encoder.
+    """
+    try:
+        data = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
+        with np.load(folder / ARRAYS_FILE, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return _restore(data, arrays, task)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ReleaseError(
+            f"voter linear in {folder} cannot be used for task {task.name!r} ({type(error).__name__}: {error}); "
+            "was the release made for another taxonomy? Run fit again."
+        ) from error
+
+
+def fit(
+    task: Task,
+    items: Sequence[Item],
+    gold: Sequence[str],
+    groups: Sequence[str],
+    *,
+    seed: int,
+    encoder: str = PACKAGED,
+) -> LinearVoter:
+    """Learn from labelled items; `groups` are keys of near-duplicates, `encoder` a name, a folder, or "" for none.
+
+    The result does not depend on the order of the items.
+
+    Raises:
+        ConfigError: no item, a gold label that is not the task's, or no such encoder.
+    """
+    items, gold, groups = _in_order(task, items, gold, groups)
+    meaning = _encoder(encoder)
+    seen = Seen.of(items)
+    label_texts, label_of = _label_texts(task)
+    y = np.array([task.label_names.index(label) for label in gold], dtype=np.int64)
+    folds = assign([item.item_id for item in items], gold, groups, folds=INNER_FOLDS, seed=seed)
+    problem = _Problem(y, label_of, folds, len(task.labels))
+    blocks: dict[str, Block] = {}
+    rows: dict[str, Any] = {}
+    members: list[Member] = []
+    votes: list[Matrix] = []
+    for names in MEMBERS[task.asked_of]:
+        if meaning is None and any(name.startswith("meaning/") for name in names):
+            continue
+        for name in names:
+            if name not in blocks:
+                blocks[name] = new_block(name, meaning)
+                rows[name] = _stack(blocks[name].fit(seen, label_texts))
+        member, vote = _choose(problem, names, [rows[name] for name in names])
+        members.append(member)
+        votes.append(vote)
+    weights = fit_pool(votes, y, ridge=POOL_RIDGE)
+    for member, weight in zip(members, weights, strict=True):
+        member.weight = float(weight)
+    members = [member for member in members if member.weight >= NEGLIGIBLE * weights.sum()]
+    used = {name for member in members for name in member.blocks}
+    for member in members:
+        _finish(problem, member, [rows[name] for name in member.blocks])
+    kept = {name: block for name, block in blocks.items() if name in used}
+    return LinearVoter(task, members, kept, encoder, meaning.name if meaning else "")
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Gold of the items, the label of each label text, inner folds of the items."""
+
+    gold: NDArray[np.int64]
+    label_of: NDArray[np.int64]
+    folds: NDArray[np.int64]
+    classes: int
+
+    def solve(self, x: Matrix, rows: NDArray[np.int64], c: float, label_share: float, start: Matrix | None) -> Matrix:
+        """Coefficients learned from these items' rows of x and from all label texts (the last rows of x)."""
+        texts = np.arange(len(self.gold), len(x))
+        share = label_share / np.bincount(self.label_of, minlength=self.classes)[self.label_of]
+        gold = np.concatenate([self.gold[rows], self.label_of])
+        weights = np.concatenate([np.ones(len(rows)), share])
+        return fit_logistic(x[np.concatenate([rows, texts])], gold, weights, self.classes, l2=1 / c, start=start)
+
+
+def _choose(problem: _Problem, names: tuple[str, ...], rows: Sequence[Any]) -> tuple[Member, Matrix]:
+    """The candidate of least out-of-fold loss, and its out-of-fold log-probabilities."""
+    x = reduce(_beside(rows)).coordinates
+    n = len(problem.gold)
+    best: tuple[float, Member, Matrix] | None = None
+    starts: dict[int, Matrix] = {}
+    for c, share in CANDIDATES:
+        out = np.zeros((n, problem.classes))
+        for fold in range(INNER_FOLDS):
+            held = np.flatnonzero(problem.folds == fold)
+            if not held.size:
+                continue
+            starts[fold] = problem.solve(x, np.flatnonzero(problem.folds != fold), c, share, starts.get(fold))
+            out[held] = log_softmax(_logits([x[held]], starts[fold]))
+        loss = -float(out[np.arange(n), problem.gold].mean())
+        if best is None or loss < best[0]:
+            best = (loss, Member(names, np.zeros((0, 0)), 0.0, c, share), out)
+    if best is None:
+        raise ConfigError("linear: no candidate to choose from.")
+    return best[1], best[2]
+
+
+def _finish(problem: _Problem, member: Member, rows: Sequence[Any]) -> None:
+    """Coefficients over the blocks' own columns, from all items."""
+    features = _beside(rows)
+    reduced = reduce(features)
+    every = np.arange(len(problem.gold))
+    found = problem.solve(reduced.coordinates, every, member.c, member.label_share, None)
+    member.coefficients = np.vstack([features.T @ (reduced.back @ found[:-1]), found[-1:]])
+
+
+def _in_order(
+    task: Task, items: Sequence[Item], gold: Sequence[str], groups: Sequence[str]
+) -> tuple[list[Item], list[str], list[str]]:
+    """Sorted by id, checked."""
+    if not items:
+        raise ConfigError(f"fit: task {task.name!r} has no labelled item to learn from; ingest gold labels first.")
+    unknown = sorted(set(gold) - set(task.label_names))
+    if unknown:
+        raise ConfigError(
+            f"fit: {len(unknown)} gold labels are not of task {task.name!r}, the first is {unknown[0]!r}."
+        )
+    order = sorted(range(len(items)), key=lambda row: items[row].item_id)
+    return [items[row] for row in order], [gold[row] for row in order], [groups[row] for row in order]
+
+
+def _encoder(spec: str) -> Encoder | None:
+    return encoder(spec) if spec else None
+
+
+def _label_texts(task: Task) -> tuple[list[str], NDArray[np.int64]]:
+    pairs = [
+        (normalise(text), number)
+        for number, label in enumerate(task.labels)
+        for text in dict.fromkeys((label.name, *label.aliases, label.description))
+        if text
+    ]
+    return [text for text, _ in pairs], np.array([number for _, number in pairs], dtype=np.int64)
+
+
+def _stack(parts: tuple[Any, Any]) -> Any:
+    from scipy import sparse
+
+    return sparse.vstack([sparse.csr_matrix(part) for part in parts]).tocsr()
+
+
+def _beside(rows: Sequence[Any]) -> Any:
+    from scipy import sparse
+
+    return rows[0] if len(rows) == 1 else sparse.hstack(rows).tocsr()
+
+
+def _logits(rows: Sequence[Any], coefficients: Matrix) -> Matrix:
+    """Sum over the blocks of rows times their part of the coefficients, plus the intercept."""
+    logits = np.repeat(coefficients[-1:], rows[0].shape[0], axis=0)
+    start = 0
+    for part in rows:
+        logits = logits + np.asarray(part @ coefficients[start : start + part.shape[1]])
+        start += part.shape[1]
+    return logits
+
+
+def _restore(data: Mapping[str, Any], arrays: Mapping[str, Any], task: Task) -> LinearVoter:
+    if data["format"] != FORMAT:
+        raise ValueError(f"format {data['format']!r}, this version reads {FORMAT}")
+    if data["task"] != task.name or tuple(data["labels"]) != task.label_names:
+        raise ValueError(f"made for task {data['task']!r} with {len(data['labels'])} labels")
+    spec = str(data["encoder"]["spec"])
+    meaning = _encoder(spec) if spec and any(name.startswith("meaning/") for name in data["blocks"]) else None
+    name = str(data["encoder"]["name"])
+    if meaning is not None and meaning.name != name:
+        raise ValueError(f"made with encoder {name!r}, found {meaning.name!r}")
+    blocks: dict[str, Block] = {}
+    for block_name, values in data["blocks"].items():
+        blocks[block_name] = new_block(block_name, meaning)
+        prefix = f"{block_name}:"
+        own = {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
+        blocks[block_name].restore(values, own)
+    members = []
+    for number, m in enumerate(data["members"]):
+        coefficients = arrays[f"member/{number}"]
+        if coefficients.ndim != 2 or coefficients.shape[1] != len(task.labels):
+            raise ValueError(f"member {number} has coefficients of shape {coefficients.shape}")
+        members.append(Member(tuple(m["blocks"]), coefficients, float(m["weight"]), m["c"], m["label_share"]))
+    return LinearVoter(task, members, blocks, spec, name)
