@@ -24,7 +24,7 @@ from kdsl.demo.typos import hurried
 from kdsl.demo.wording import Part, Wordings, wordings
 from kdsl.dialogue import Speaker
 
-VAGUE = 0.15  # share of the statements that leave the intent half open
+VAGUE = 0.12  # share of the statements that leave the intent half open
 MORE = 0.5  # share of the clear statements that say more than one sentence
 
 Said = tuple[Speaker, str]
@@ -161,7 +161,7 @@ def _long(voice: _Voice) -> list[Said]:
 
 
 _SHAPES = (_plain, _greeted, _background, _number, _solved, _misled, _long)
-_WEIGHTS = (20, 14, 14, 18, 9, 15, 10)
+_WEIGHTS = (24, 16, 16, 12, 9, 15, 8)
 
 
 def _outside(voice: _Voice) -> list[Said]:

@@ -90,7 +90,7 @@ def _carton(draw: Draw, spot: Spot, facts: Facts) -> None:
     )
     draw.rectangle((x - r, y - high, x + r, y + high), fill=CARTON)
     draw.rectangle((x - r * 0.12, y - high, x + r * 0.12, y + high), fill=tint(CARTON, 34))
-    if dice.random() < 0.3:
+    if dice.random() < 0.4:
         _label(draw, (x, y, r), facts)
     flaw = dice.random()
     if flaw < 0.45:
@@ -114,6 +114,22 @@ def _label(draw: Draw, spot: Spot, facts: Facts) -> None:
     for at in range(26):
         left = x - r * 0.8 + at * r * 0.037
         draw.rectangle((left, y + r * 0.29, left + r * 0.012 * (1 + at % 3 % 2), y + r * 0.42), fill=(30, 30, 30))
+
+
+def _slip(draw: Draw, spot: Spot, facts: Facts) -> None:
+    """A delivery slip on paper, folded or stained; it reads like an order."""
+    x, y, r = spot
+    draw.rectangle((x - r * 0.85, y - r * 1.1, x + r * 0.85, y + r * 1.1), fill=(244, 243, 238))
+    sums = facts.sums()
+    rows = [facts.shop, facts.pick("Delivery note", "Packing slip", "Enclosed"), facts.order]
+    rows += [f"{facts.article()[0]}  x{facts.dice.randrange(1, 4)}" for _ in range(facts.dice.randrange(1, 4))]
+    rows += [f"{facts.pick('Total', 'Sum', 'Amount')} {sums.total}", facts.date()]
+    for at, row in enumerate(rows):
+        face = font("DejaVuSans", at == 0, max(11, round(r / 9)))
+        draw.text((x - r * 0.75, y - r + at * r * 0.22), row, font=face, fill=(40, 40, 44))
+    draw.line([(x - r * 0.85, y), (x + r * 0.85, y + r * 0.04)], fill=(214, 212, 204), width=3)
+    if facts.chance(0.4):
+        _blot(draw, (x + r * 0.4, y + r * 0.5, r * 0.3), (176, 150, 116), facts.dice)
 
 
 def _shirt(draw: Draw, spot: Spot, facts: Facts) -> None:
@@ -209,7 +225,7 @@ def _blot(draw: Draw, spot: Spot, colour: Colour, dice: Random) -> None:
     draw.polygon(points, fill=colour)
 
 
-_THINGS: tuple[Callable[[Draw, Spot, Facts], None], ...] = (_carton, _carton, _shirt, _mug, _boot, _device)
+_THINGS: tuple[Callable[[Draw, Spot, Facts], None], ...] = (_carton, _carton, _shirt, _mug, _boot, _device, _slip)
 
 
 def _camera(image: Image.Image, dice: Random) -> Image.Image:

@@ -45,7 +45,7 @@ def picture(scene: str, dice: Random, part: Part) -> Encoded:
         return _encode(photo(known), dice, png=0.0)
     page = Page(theme(dice))
     SCREENS[scene](page, known)
-    return _encode(_sent(page.image(), dice), dice, png=0.3)
+    return _encode(_sent(page.image(), min(page.y, page.look.height), dice), dice, png=0.3)
 
 
 def broken(fault: Fault, dice: Random) -> Encoded:
@@ -60,18 +60,22 @@ def broken(fault: Fault, dice: Random) -> Encoded:
     return Encoded(whole.content[: len(whole.content) // 2], whole.suffix)
 
 
-def _sent(image: Image.Image, dice: Random) -> Image.Image:
-    """What happens to a screenshot before it is sent: mostly nothing; a part cut out, a photo of the screen, a blur."""
+def _sent(image: Image.Image, end: int, dice: Random) -> Image.Image:
+    """What happens to a screenshot before it is sent: mostly nothing; a part cut out, a photo of the screen, a blur.
+
+    `end` is the row of pixels at which the page's content ends.
+    """
     wide, tall = image.size
     fate = dice.random()
-    if fate < 0.2:
-        top, high = dice.uniform(0.1, 0.4), dice.uniform(0.4, 0.6)
-        return image.crop((0, round(tall * top), wide, round(tall * min(1.0, top + high))))
-    if fate < 0.28:
+    if fate < 0.25:
+        top, high = dice.uniform(0.1, 0.5), max(160, round(end * dice.uniform(0.3, 0.5)))
+        low = min(tall, round(end * top) + high)
+        return image.crop((0, low - high, wide, low))
+    if fate < 0.33:
         angle = dice.uniform(1.0, 3.5) * dice.choice((-1, 1))
         tilted = image.rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=(70, 66, 62))
         return tilted.filter(ImageFilter.GaussianBlur(0.6))
-    if fate < 0.36:
+    if fate < 0.4:
         small = image.resize((wide * 3 // 4, tall * 3 // 4), Image.Resampling.BILINEAR)
         return small.resize((wide, tall), Image.Resampling.BILINEAR)
     return image

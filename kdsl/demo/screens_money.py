@@ -1,6 +1,7 @@
 """Screens of money: coupons, and payment with what came of it."""
 
 from kdsl.demo.canvas import Page
+from kdsl.demo.extras import borrow
 from kdsl.demo.facts import Facts
 
 
@@ -29,10 +30,12 @@ def coupon_page(page: Page, facts: Facts) -> None:
             size=0.85,
             fill=look.faint,
         )
+        borrow(page, facts, 0.5, "suggestions", "pay")
         return
     if facts.chance(0.6):
         page.tabs(facts.pick("Usable,Used,Expired", "All,Shop,Delivery", "Active,Past").split(","))
-    for _ in range(5):
+    borrow(page, facts, 0.2, "suggestions", "order")
+    for _ in range(facts.dice.choice((1, 2, 3, 5))):
         with page.block():
             off = facts.dice.choice((facts.money(1, 30), f"{facts.dice.choice((5, 10, 15, 20))}%"))
             page.text(page.left, page.y, f"{off} off", size=1.5, bold=True, fill=look.bright)
@@ -44,6 +47,7 @@ def coupon_page(page: Page, facts: Facts) -> None:
             )
             x, y0, y1 = look.width * 0.72, page.y - 3 * page.line, page.y
             page.path([(x, y0), (x, y1)], fill=look.faint)
+    borrow(page, facts, 0.5, "suggestions", "pay")
 
 
 def payment_page(page: Page, facts: Facts) -> None:
@@ -75,7 +79,9 @@ def payment_page(page: Page, facts: Facts) -> None:
             page.pair(facts.pick("Reference", "Transaction", "Booking"), facts.digits(10))
             page.pair("Order", facts.order)
         page.wide_button("Try again" if failed else facts.pick("Done", "View order"))
+        borrow(page, facts, 0.5, "order", "suggestions")
         return
+    borrow(page, facts, 0.35, "order", "coupons")
     with page.block():
         for way in facts.dice.sample(
             ("Card *4821", "Wallet balance", "Bank transfer", "Invoice, 30 days", "New card", "Gift card"),

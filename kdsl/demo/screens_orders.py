@@ -1,7 +1,7 @@
 """Screens after the purchase: orders and refunds. They share words on purpose, as an order may be refunded."""
 
 from kdsl.demo.canvas import Page
-from kdsl.demo.extras import suggestions
+from kdsl.demo.extras import borrow
 from kdsl.demo.facts import Facts
 
 TABS = ("Home", "Search", "Basket", "Account")
@@ -61,7 +61,9 @@ def _order_details(page: Page, facts: Facts) -> None:
             "Thank you for your order",
         )
     )
-    page.say(status, size=1.2, bold=True)
+    if facts.chance(0.75):
+        page.say(status, size=1.2, bold=True)
+    borrow(page, facts, 0.4, "courier", "refund", "pay")
     sums, single = facts.sums(), facts.chance(0.6)
     if facts.chance(0.4):
         with page.block():
@@ -92,8 +94,7 @@ def _order_details(page: Page, facts: Facts) -> None:
             (("Cancel order", "Help"), ("Return", "Track parcel"), ("Invoice", "Buy again"), ("Pay now",))
         )
     )
-    if facts.chance(0.5):
-        suggestions(page, facts)
+    borrow(page, facts, 0.5, "suggestions", "courier", "coupons")
 
 
 def refund_page(page: Page, facts: Facts) -> None:
@@ -112,6 +113,7 @@ def refund_page(page: Page, facts: Facts) -> None:
         "Refund declined",
         "Case closed",
     )
+    borrow(page, facts, 0.2, "order", "courier")
     page.say(facts.dice.choice(states), size=1.25, bold=True, fill=page.look.bright)
     if facts.chance(0.6):
         page.say(
@@ -149,8 +151,7 @@ def refund_page(page: Page, facts: Facts) -> None:
     page.buttons(
         facts.dice.choice((("Withdraw", "Contact us"), ("Return label",), ("Help", "Done"), ("Enter tracking no.",)))
     )
-    if facts.chance(0.35):
-        suggestions(page, facts)
+    borrow(page, facts, 0.5, "suggestions", "order", "courier")
 
 
 def _steps(page: Page, facts: Facts) -> None:

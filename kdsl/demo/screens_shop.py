@@ -2,7 +2,7 @@
 
 from kdsl.demo.canvas import Page, font, tint, wrap
 from kdsl.demo.dialogues import talk
-from kdsl.demo.extras import suggestions
+from kdsl.demo.extras import borrow
 from kdsl.demo.facts import SHOPS, Facts
 from kdsl.demo.intents import INTENT_NAMES
 from kdsl.demo.silhouettes import silhouette
@@ -22,6 +22,7 @@ def product_page(page: Page, facts: Facts) -> None:
     page.y = top + high + page.gap
     page.say(price, size=1.5, bold=True, fill=look.bright)
     page.say(name, size=1.15, bold=True)
+    borrow(page, facts, 0.25, "coupons")
     if facts.chance(0.4):
         page.say(
             facts.dice.choice(
@@ -50,8 +51,7 @@ def product_page(page: Page, facts: Facts) -> None:
         page.wide_button(facts.pick("Add to basket", "Buy now", "Add to bag", "Put in basket", "Order now"))
     else:
         page.buttons((facts.pick("Save", "Compare"), facts.pick("Add to basket", "Buy now", "Into the bag")))
-    if facts.chance(0.4):
-        suggestions(page, facts)
+    borrow(page, facts, 0.6, "suggestions", "coupons", "courier")
 
 
 def chat_page(page: Page, facts: Facts) -> None:
@@ -70,6 +70,7 @@ def chat_page(page: Page, facts: Facts) -> None:
             centre=True,
             fill=look.faint,
         )
+    borrow(page, facts, 0.4, "order", "courier", "refund", "coupons", "pay")
     for who, text in said:
         rows = wrap(text or "...", face, look.width * 0.62)
         wide = max(face.getlength(row) for row in rows) + look.size

@@ -1,6 +1,7 @@
 """Screens of a parcel on its way: a line of events with times and places, often under a map."""
 
 from kdsl.demo.canvas import Page, tint
+from kdsl.demo.extras import borrow
 from kdsl.demo.facts import CARRIERS, MONTHS, TOWNS, Facts
 
 EVENTS = (
@@ -24,6 +25,7 @@ def tracking_page(page: Page, facts: Facts) -> None:
     )
     if facts.chance(0.45):
         _map(page, facts)
+    borrow(page, facts, 0.2, "order", "refund")
     states = (
         "In transit",
         "Out for delivery",
@@ -45,8 +47,7 @@ def tracking_page(page: Page, facts: Facts) -> None:
             page.pair("Order", facts.order)
     with page.block():
         _events(page, facts)
-    if facts.chance(0.3):
-        page.article(*facts.article())
+    borrow(page, facts, 0.5, "suggestions", "order", "refund")
     if facts.chance(0.5):
         page.buttons(facts.dice.choice((("Copy number", "Call courier"), ("Change delivery",), ("Help", "Got it"))))
 

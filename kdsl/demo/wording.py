@@ -11,7 +11,7 @@ from kdsl.demo.chance import rank
 Part = Literal["history", "nights"]
 
 NIGHTS_ONLY = 0.35  # share of the templates of each list that never occurs in the history
-NEW = 0.35  # share of the nights' sentences made from those
+NEW = 0.3  # share of the nights' sentences made from those
 _TOKEN = re.compile(r"\[([^\]]*)\]|\{(\w+)\}")
 
 
