@@ -1,0 +1,39 @@
+"""One Spark session for all tests that need one; everything else is tested without it."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kdsl.config import Settings
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[object]:
+    """A session as the jobs build it, for tables of a few rows."""
+    from jobs import session
+
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers run in this environment, not in the system's
+    settings = Settings(
+        spark={
+            "master": "local[2]",  # two tasks at once: enough for what only shows with more than one
+            "shuffle_partitions": 2,  # every shuffle costs a task a partition, whatever it holds
+            "snapshot_partitions": 1,  # a table's state here is a few files
+            "conf": {
+                "spark.sql.adaptive.enabled": "false",  # re-planning costs more than it saves on a few rows
+                "spark.ui.enabled": "false",
+                "spark.databricks.delta.optimizeWrite.enabled": "false",
+            },
+        }
+    )
+    built = session.build(settings, "tests")
+    yield built
+    built.stop()
+
+
+@pytest.fixture
+def lake_root(tmp_path: Path) -> str:
+    """Where a test's own lake lies."""
+    return str(tmp_path / "lake")
