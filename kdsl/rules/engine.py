@@ -111,12 +111,12 @@ class Engine:
             raise RuleError(f"the rules read the columns {', '.join(missing)}, which the batch lacks; add them")
         texts = {name: text_column(columns[name]) for name in self.text_fields}
         numbers = {name: number_column(columns[name]) for name in self.number_fields}
-        lengths = {name: len(column) for name, column in (*texts.items(), *numbers.items())}
+        lengths = {name: len(texts[name]) for name in texts} | {name: len(numbers[name]) for name in numbers}
         if len(set(lengths.values())) > 1:
             raise RuleError(f"the columns differ in length: {lengths}; pass one batch")
         n = next(iter(lengths.values()), None)
-        if n is None:  # no rule, no column read
-            n = len(next(iter(columns.values()))) if columns else 0
+        if n is None:  # no rule, so no column was read
+            n = len(columns[next(iter(columns))]) if columns else 0
         return texts, numbers, n
 
     def _chunk(self, texts: Mapping[str, TextColumn], numbers: Mapping[str, NDArray[np.float64]], n: int) -> Fired:
