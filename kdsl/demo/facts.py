@@ -18,6 +18,8 @@ TOWNS = ("Exampleton", "Mockford", "Samplebury", "Port Fixture", "Dummyville")
 STREETS = ("Placeholder Lane", "Sample Street", "Test Road", "Specimen Way")
 PEOPLE = ("Mia Sample", "Tom Specimen", "Nora Muster", "A. Example", "J. Placeholder")
 NOTES = ("Size M", "Size L", "Size 42", "Colour: blue", "Colour: grey", "1 piece", "Set of 2", "Gift wrap")
+NEW = 0.5  # share of the nights' wordings that the history does not have, where there are any
+PLAIN_TITLE = 0.3  # share of the pages whose title does not tell what they are
 MONTHS = ("Jan", "Feb", "Mar", "Oct", "Nov", "Dec")
 
 
@@ -43,9 +45,14 @@ class Facts:
     person: str
 
     def pick(self, *ways: str) -> str:
-        """One of the ways to put it; the last third of them is known to the nights alone."""
-        known = len(ways) if self.part == "nights" else len(ways) - len(ways) // 3
-        return ways[self.dice.randrange(known)]
+        """One of the ways to put it; the last third of them is known to the nights alone, and frequent there."""
+        cut = len(ways) - len(ways) // 3
+        new = self.part == "nights" and cut < len(ways) and self.chance(NEW)
+        return self.dice.choice(ways[cut:] if new else ways[:cut])
+
+    def title(self, *ways: str) -> str:
+        """What a page calls itself; some show the shop's name, or nothing, instead."""
+        return self.dice.choice((self.shop, "")) if self.chance(PLAIN_TITLE) else self.pick(*ways)
 
     def chance(self, share: float) -> bool:
         """True in that share of the cases."""

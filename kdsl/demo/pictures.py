@@ -67,15 +67,15 @@ def _sent(image: Image.Image, end: int, dice: Random) -> Image.Image:
     """
     wide, tall = image.size
     fate = dice.random()
-    if fate < 0.25:
-        top, high = dice.uniform(0.1, 0.5), max(160, round(end * dice.uniform(0.3, 0.5)))
+    if fate < 0.32:
+        top, high = dice.uniform(0.1, 0.5), max(140, round(end * dice.uniform(0.3, 0.5)))
         low = min(tall, round(end * top) + high)
         return image.crop((0, low - high, wide, low))
-    if fate < 0.33:
+    if fate < 0.4:
         angle = dice.uniform(1.0, 3.5) * dice.choice((-1, 1))
         tilted = image.rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=(70, 66, 62))
         return tilted.filter(ImageFilter.GaussianBlur(0.6))
-    if fate < 0.4:
+    if fate < 0.47:
         small = image.resize((wide * 3 // 4, tall * 3 // 4), Image.Resampling.BILINEAR)
         return small.resize((wide, tall), Image.Resampling.BILINEAR)
     return image

@@ -8,7 +8,7 @@ from kdsl.demo.facts import Facts
 def coupon_page(page: Page, facts: Facts) -> None:
     """A wallet of coupons, or one voucher in large letters with its terms."""
     look = page.look
-    page.head(facts.pick("My coupons", "Vouchers", "Coupons", "Offers for you", "Rewards", "Perks"), facts.clock())
+    page.head(facts.title("My coupons", "Vouchers", "Coupons", "Offers for you", "Rewards", "Perks"), facts.clock())
     if facts.chance(0.3):
         page.y += look.size * 2
         page.say(facts.pick("Your code", "A gift for you", "Only for you"), centre=True)
@@ -55,7 +55,7 @@ def payment_page(page: Page, facts: Facts) -> None:
     sums = facts.sums()
     look = page.look
     page.head(
-        facts.pick("Checkout", "Payment", "Pay", "Secure payment", "Confirm and pay", "Order summary"), facts.clock()
+        facts.title("Checkout", "Payment", "Pay", "Secure payment", "Confirm and pay", "Order summary"), facts.clock()
     )
     if facts.chance(0.4):
         page.y += look.size

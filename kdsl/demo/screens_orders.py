@@ -18,7 +18,7 @@ def order_page(page: Page, facts: Facts) -> None:
 
 
 def _order_list(page: Page, facts: Facts) -> None:
-    page.head(facts.pick("My orders", "Orders", "Order history", "Your purchases", "Purchases"), facts.clock())
+    page.head(facts.title("My orders", "Orders", "Order history", "Your purchases", "Purchases"), facts.clock())
     if facts.chance(0.6):
         page.tabs(
             facts.pick("All,To pay,To ship,To receive", "All,Open,Done,Returns", "Open,Past,Sent back").split(",")
@@ -49,7 +49,7 @@ def _order_list(page: Page, facts: Facts) -> None:
 
 
 def _order_details(page: Page, facts: Facts) -> None:
-    page.head(facts.pick("Order details", "Your order", "Order", "Purchase details", facts.shop), facts.clock())
+    page.head(facts.title("Order details", "Your order", "Order", "Purchase details", facts.shop), facts.clock())
     status = facts.dice.choice(
         (
             "Order confirmed",
@@ -99,7 +99,7 @@ def _order_details(page: Page, facts: Facts) -> None:
 
 def refund_page(page: Page, facts: Facts) -> None:
     """How far a refund or return is; some look like the order that it pays back."""
-    title = facts.pick(
+    title = facts.title(
         "Refund details", "Return and refund", "Refund status", "Money back", "Return details", "Order details"
     )
     page.head(title, facts.clock())

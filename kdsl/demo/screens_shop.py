@@ -12,7 +12,7 @@ def product_page(page: Page, facts: Facts) -> None:
     """One article for sale: a big picture, price, rating, choices, and a button to buy; often with an offer."""
     look = page.look
     name, note, price, swatch = facts.article()
-    page.head(facts.pick("", facts.shop, "Product", "Details", "Article"), facts.clock())
+    page.head(facts.title("", facts.shop, "Product", "Details", "Article"), facts.clock())
     top, high = page.y - page.gap, round(look.width * facts.dice.choice((0.5, 0.7, 0.85)))
     page.box(0, top, look.width, top + high, fill=tint(swatch, 70), radius=0)
     silhouette(page, facts, swatch, (look.width / 2, top + high / 2, high * 0.38))

@@ -20,7 +20,7 @@ EVENTS = (
 def tracking_page(page: Page, facts: Facts) -> None:
     """Where a parcel is: a line of events with times and places, often under a map."""
     page.head(
-        facts.pick("Track parcel", "Tracking", "Delivery status", "Where is my parcel", "Shipment", "Order details"),
+        facts.title("Track parcel", "Tracking", "Delivery status", "Where is my parcel", "Shipment", "Order details"),
         facts.clock(),
     )
     if facts.chance(0.45):
