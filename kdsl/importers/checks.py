@@ -16,7 +16,7 @@ MAX_PATH = 4_096
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _SPLIT = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
 _FIRST, _LAST = date(1900, 1, 1), date(2199, 12, 31)
-_NAMES = {str: "string", bool: "boolean", int: "number", float: "number", list: "list", dict: "object"}
+_NAMES = {str: "a string", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 
 def from_json(raw: bytes, what: str) -> Any:
@@ -163,7 +163,7 @@ def dialogue(turns: Sequence[Turn], limits: TextLimits) -> tuple[Turn, ...]:
 def wrong_type(what: str, wanted: str, value: Any) -> BadRow:
     """WRONG_TYPE, naming the key, the type wanted and the type given."""
     given = "null" if value is None else _NAMES.get(type(value), type(value).__name__)
-    return BadRow(ErrorCode.WRONG_TYPE, f"{what} is a {given}; {wanted} is wanted".replace("a null", "null"))
+    return BadRow(ErrorCode.WRONG_TYPE, f"{what} is {given}; {wanted} is wanted")
 
 
 def _no_constant(_: str) -> float:

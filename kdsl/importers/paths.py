@@ -47,7 +47,7 @@ def read(root: str, path: str, max_bytes: int) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no usable name"
         raise BadRow(ErrorCode.IMAGE_MISSING, f"the picture cannot be opened: {reason}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise BadRow(ErrorCode.IMAGE_MISSING, "the picture's path names no file")
@@ -55,7 +55,9 @@ def read(root: str, path: str, max_bytes: int) -> bytes:
             raise BadRow(
                 ErrorCode.IMAGE_TOO_LARGE, f"the picture has {found.st_size:,} bytes; at most {max_bytes:,} go in"
             )
-        try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             return file.read(max_bytes + 1)  # a file may grow while it is read; `decode` refuses what is over
-        except OSError as error:
-            raise BadRow(ErrorCode.IMAGE_MISSING, f"the picture cannot be read: {error.strerror}") from None
+    except OSError as error:
+        raise BadRow(ErrorCode.IMAGE_MISSING, f"the picture cannot be read: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
