@@ -80,6 +80,7 @@ def with_pictures(lake: Lake, wanted: "DataFrame", days: "Column", reader_versio
     read = (
         lake.df("image_features")
         .where(F.col("reader_version") == reader_version)
+        .dropDuplicates(["sha256"])  # two jobs at once may have read the same picture
         .select("sha256", F.struct("sha256", "width", "height", "lines", "error_code").alias("picture"))
     )
     sent = (

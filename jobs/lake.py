@@ -146,12 +146,23 @@ class Lake:
         Raises:
             LostToConcurrentWriter: another writer won every time.
         """
-        from delta.exceptions import DeltaConcurrentModificationException
+        from delta import exceptions
 
+        # Delta's Python errors share no base of their own.
+        lost = (
+            exceptions.ConcurrentAppendException,
+            exceptions.ConcurrentDeleteDeleteException,
+            exceptions.ConcurrentDeleteReadException,
+            exceptions.ConcurrentTransactionException,
+            exceptions.ConcurrentWriteException,
+            exceptions.MetadataChangedException,
+            exceptions.ProtocolChangedException,
+            exceptions.DeltaConcurrentModificationException,
+        )
         for attempt in range(self.retries + 1):
             try:
                 return commit()
-            except DeltaConcurrentModificationException as error:
+            except lost as error:
                 if attempt == self.retries:
                     raise LostToConcurrentWriter(
                         f"table {name} at {self.path(name)}: another writer won {attempt + 1} times in a row. Nothing "

@@ -23,7 +23,7 @@ def perceive(lake: Lake, settings: Settings, reader: ReaderSettings, images: "Da
     from pyspark.sql import functions as F
 
     version = reader_version(reader)
-    known = lake.df("image_features").where(F.col("reader_version") == version).select("sha256")
+    known = lake.df("image_features").where(F.col("reader_version") == version).select("sha256").distinct()
     distinct = images.groupBy("sha256").agg(F.min(F.struct("event_date", "image_id")).alias("first"))
     wanted = distinct.join(known.withColumn("known", F.lit(True)), "sha256", "left").cache()
     try:

@@ -1,0 +1,286 @@
+"""The nightly job on a small made-up shop: real session, real tables, real voter, real reader."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jobs import registry
+from jobs.evaluate import evaluate
+from jobs.fit import fit
+from jobs.ingest import ingest
+from jobs.label import label
+from jobs.lake import Lake
+from jobs.options import Days
+from jobs.tables import TABLES
+from kdsl.config import Settings
+from kdsl.demo import shop
+from kdsl.errors import ConfigError, ErrorCode, ReleaseError
+from kdsl.release import Release
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+NIGHTS = 3
+
+
+@dataclass
+class Shop:
+    """A labelled lake of three nights."""
+
+    spark: "SparkSession"
+    settings: Settings
+    lake: Lake
+    release: Release
+    days: Days
+    files: shop.ShopFiles
+
+    def label(self, days: Days | None = None, **changes: Any) -> Any:
+        return label(self.lake, self.settings, self.release, days or self.days, **changes)
+
+    def rows(self, table: str, where: str = "true") -> list[Any]:
+        return self.lake.df(table).where(where).collect()
+
+
+def settings_below(root: Path) -> Settings:
+    return Settings.model_validate(
+        {
+            "lake": str(root / "lake"),
+            "releases": str(root / "releases"),
+            "spark": {"master": "local[2]"},
+            "fit": {"encoder": "", "folds": 2},  # the encoder has tests of its own; here it would cost seconds a worker
+            "label": {"perceive_chunk": 8},
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def night(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    root = tmp_path_factory.mktemp("night")
+    files = shop.write(
+        root / "shop", days=NIGHTS, dialogues_a_day=6, examples=3, train_pictures=1, test_pictures=1, broken_pictures=1
+    )
+    settings = settings_below(root)
+    ingest(spark, settings, format="jsonl", path=str(files.history), split="train")
+    ingest(spark, settings, format="jsonl", path=str(files.nights), split="test")
+    lake = Lake(spark, settings.lake)
+    release = fit(lake, settings)
+    made = Shop(spark, settings, lake, release, Days(files.first_night, files.last_night), files)
+    made.label()
+    return made
+
+
+def test_every_item_of_the_nights_has_exactly_one_row(night: Shop) -> None:
+    nights = f"event_date BETWEEN '{night.days.start}' AND '{night.days.end}'"
+    expected = Counter((row["conversation_id"], "intent") for row in night.rows("conversations", nights))
+    expected += Counter((row["image_id"], "scene") for row in night.rows("images", nights))
+    rows = night.rows("labels", nights)
+    assert Counter((row["item_id"], row["task"]) for row in rows) == expected
+    assert len(expected) > 18
+    known = {task.name: set(task.label_names) for task in night.release.taxonomy.tasks}
+    for row in rows:
+        assert row["error_code"] is None
+        assert row["abstained"] or row["label"] in known[row["task"]]
+        assert row["release_id"] == night.release.manifest.release_id
+        assert [vote["voter"] for vote in row["votes"]] == ["linear"]
+
+
+def test_a_finished_range_adds_no_version_to_any_table_but_runs(night: Shop) -> None:
+    before = night.lake.versions()
+    run = night.label()
+    after = night.lake.versions()
+    assert run.counts["pending"] == 0
+    assert after.pop("runs") == before.pop("runs") + 1
+    assert after == before
+
+
+def test_a_second_fit_finds_the_release_and_learns_nothing_anew(night: Shop) -> None:
+    before = night.lake.versions(["image_features", "releases"])
+    assert fit(night.lake, night.settings) == night.release
+    assert night.lake.versions(["image_features", "releases"]) == before
+
+
+def test_each_picture_was_read_once(night: Shop) -> None:
+    read = Counter(row["sha256"] for row in night.rows("image_features"))
+    assert set(read.values()) == {1}
+    assert set(read) == {row["sha256"] for row in night.rows("images")}
+    runs = [row for row in night.rows("runs", "job = 'label'") if row["counts"].get("pictures_read")]
+    assert sum(row["counts"]["pictures_read"] for row in runs) < len(read)  # the history's were read by fit
+
+
+def test_runs_tell_what_was_done(night: Shop) -> None:
+    first = min(night.rows("runs", "job = 'label'"), key=lambda row: row["started_at"])
+    assert first["state"] == "done"
+    assert first["release_id"] == night.release.manifest.release_id
+    assert first["counts"]["pending"] == first["counts"]["labelled"] > 18
+    assert {"find pending", "read pictures", "predict", "merge", "measure"} <= set(first["seconds"])
+    assert first["output_versions"]["labels"] >= 1
+    assert json.loads(first["arguments"])["from"] == night.days.start.isoformat()
+
+
+def test_batch_metrics_hold_each_night(night: Shop) -> None:
+    metrics = {
+        (row["event_date"], row["task"], row["metric"], row["label"]): row for row in night.rows("batch_metrics")
+    }
+    gold = {(row["item_id"], row["task"]) for row in night.rows("gold_labels", "split = 'test'")}
+    for offset in range(NIGHTS):
+        day = night.days.start + timedelta(days=offset)
+        rows = night.rows("labels", f"event_date = '{day}' AND task = 'intent'")
+        scored = sum((row["item_id"], "intent") in gold for row in rows)
+        assert metrics[day, "intent", "rows", ""]["value"] == len(rows)
+        figure = metrics[day, "intent", "weighted_f1", ""]
+        assert figure["n"] == scored > 0
+        assert 0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1
+        assert metrics[day, "all", "seconds", "predict"]["value"] > 0
+        assert (day, "intent", "abstain_rate", "") in metrics
+
+
+def test_evaluate_has_the_promised_keys_and_ignores_what_was_learned(night: Shop) -> None:
+    report = evaluate(night.lake, night.settings, night.release, "test")
+    gold = night.rows("gold_labels", "split = 'test'")
+    assert report["release_id"] == night.release.manifest.release_id
+    assert set(report["tasks"]) == {"intent", "scene"}
+    for task, figures in report["tasks"].items():
+        assert {"weighted_f1", "low", "high", "macro_f1", "accuracy", "n", "labels", "confused"} <= set(figures)
+        assert figures["n"] == sum(row["task"] == task for row in gold)
+        assert report["voters"]["linear"][task]["weighted_f1"] == pytest.approx(figures["weighted_f1"])
+    mean = sum(figures["weighted_f1"] for figures in report["tasks"].values()) / 2
+    assert report["overall_weighted_f1"] == pytest.approx(mean)
+    with pytest.raises(ConfigError, match="did not learn from; splits with gold are test, train"):
+        evaluate(night.lake, night.settings, night.release, "train")
+
+
+def test_gold_that_arrives_later_corrects_the_figures(night: Shop) -> None:
+    day = night.days.start
+    gold = {row["item_id"] for row in night.rows("gold_labels", "task = 'intent'")}
+    late = next(
+        row for row in night.rows("labels", f"event_date = '{day}' AND task = 'intent'") if row["item_id"] not in gold
+    )
+    where = f"event_date = '{day}' AND task = 'intent' AND metric = 'weighted_f1'"
+    before = night.rows("batch_metrics", where)
+    frame = night.spark.createDataFrame(
+        [(late["item_id"], "intent", late["label"], "test", "somebody", datetime.now(UTC))],
+        TABLES["gold_labels"].columns,
+    )
+    night.lake.upsert("gold_labels", frame)
+    assert night.label().counts["pending"] == 0
+    after = night.rows("batch_metrics", where)
+    newest = max(after, key=lambda row: row["computed_at"])
+    assert len(after) == len(before) + 1
+    assert newest["n"] == max(row["n"] for row in before) + 1
+
+
+def test_another_release_labels_the_range_anew_and_may_be_chosen(night: Shop) -> None:
+    other = fit(
+        night.lake, night.settings.model_copy(update={"fit": night.settings.fit.model_copy(update={"seed": 8})})
+    )
+    assert other.manifest.release_id != night.release.manifest.release_id
+    assert label(night.lake, night.settings, other, night.days).counts["labelled"] > 18
+    found = registry.find(night.lake, night.settings, night.release.manifest.release_id)
+    label(night.lake, night.settings, found, night.days)
+    assert {row["release_id"] for row in night.rows("labels")} == {night.release.manifest.release_id}
+
+
+def test_a_moved_dialogue_leaves_no_second_label(night: Shop, tmp_path: Path) -> None:
+    lines = [json.loads(line) for line in night.files.nights.read_text().splitlines()]
+    moved = next(line for line in lines if "conversation_id" in line and not any("images" in t for t in line["turns"]))
+    later = date.fromisoformat(moved["event_date"]) + timedelta(days=30)
+    file = tmp_path / "moved.jsonl"
+    file.write_text(json.dumps({**moved, "event_date": later.isoformat()}) + "\n")
+    ingest(night.spark, night.settings, format="jsonl", path=str(file), split="test")
+    night.label(Days(night.days.start, later))
+    rows = night.rows("labels", f"item_id = '{moved['conversation_id']}'")
+    assert [row["event_date"] for row in rows] == [later]
+    ids = Counter((row["item_id"], row["task"]) for row in night.rows("labels"))
+    assert set(ids.values()) == {1}
+
+
+def _conversation(night: Shop, key: str, day: date, turns: list[tuple[str, str, list[str]]]) -> None:
+    row = (key, day, turns, "test", f"hash-{key}", datetime.now(UTC))
+    frame = night.spark.createDataFrame([row], TABLES["conversations"].columns)
+    frame.write.format("delta").mode("append").save(night.lake.path("conversations"))
+
+
+def _image(night: Shop, key: str, day: date, content: bytes | None, path: str | None = None) -> None:
+    row = (key, None, day, f"sha-{key}", content, path, "test", datetime.now(UTC))
+    frame = night.spark.createDataFrame([row], TABLES["images"].columns)
+    frame.write.format("delta").mode("append").save(night.lake.path("images"))
+
+
+def test_bad_items_become_error_rows_and_the_others_are_labelled(night: Shop) -> None:
+    day = night.days.end + timedelta(days=100)
+    good = next(row for row in night.rows("images"))
+    _conversation(night, "empty", day, [])
+    _conversation(night, "silent", day, [("agent", "hello", [])])
+    _conversation(night, "endless", day, [("user", "x" * 1_000_000, [])])
+    _conversation(night, "odd", day, [("user", "\u202e\ufffd \U0001f4e6 where is my parcel", ["no-such-picture"])])
+    _image(night, "none", day, b"")
+    _image(night, "half", day, bytes(good["content"])[:2000])
+    _image(night, "noise", day, b"GIF89a but not really")
+    _image(night, "lost", day, None, "images/lost.jpg")
+    _image(night, "fine", day, bytes(good["content"]))
+    run = night.label(Days(day, day))
+    rows = {row["item_id"]: row for row in night.rows("labels", f"event_date = '{day}'")}
+    assert {key: row["error_code"] for key, row in rows.items()} == {
+        "empty": ErrorCode.EMPTY_DIALOGUE,
+        "silent": ErrorCode.NO_USER_TURN,
+        "endless": ErrorCode.TURN_TOO_LONG,
+        "odd": None,
+        "none": ErrorCode.IMAGE_EMPTY,
+        "half": ErrorCode.IMAGE_TRUNCATED,
+        "noise": ErrorCode.IMAGE_UNREADABLE,
+        "lost": ErrorCode.IMAGE_MISSING,
+        "fine": None,
+    }
+    assert all((row["label"] is None) == (row["error_code"] is not None) for row in rows.values())
+    assert run.counts["labelled"] == 9
+    error_rate = night.rows("batch_metrics", f"event_date = '{day}' AND task = 'scene' AND metric = 'error_rate'")
+    assert error_rate[0]["value"] == pytest.approx(4 / 5)
+
+
+def test_a_range_in_chunks_gives_the_same_labels(night: Shop) -> None:
+    key = ("item_id", "task", "label", "score")
+    before = {tuple(row[name] for name in key) for row in night.rows("labels")}
+    night.lake.delta("labels").delete(f"event_date <= '{night.days.end}'")
+    small = night.settings.model_copy(update={"label": night.settings.label.model_copy(update={"chunk_rows": 5})})
+    chunked = replace(night, settings=small)
+    assert chunked.label().counts["labelled"] > 18
+    after = {tuple(row[name] for name in key) for row in night.rows("labels")}
+    assert after == before
+
+
+def test_a_label_whose_item_is_gone_is_taken_out(night: Shop) -> None:
+    victim = night.rows("conversations", f"event_date = '{night.days.start}'")[0]["conversation_id"]
+    night.lake.delta("conversations").delete(f"conversation_id = '{victim}'")
+    assert night.label().counts["orphans"] == 1
+    assert night.rows("labels", f"item_id = '{victim}'") == []
+
+
+def test_releases_that_are_missing_altered_or_foreign_are_refused(night: Shop, tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match=r"there is no .*rel-none; known in --releases: rel-"):
+        registry.find(night.lake, night.settings, "rel-none")
+    foreign = night.settings.model_copy(update={"taxonomy": "conf/taxonomies/mire.yaml"})
+    with pytest.raises(ReleaseError, match="was learned for taxonomy 'demo'"):
+        registry.find(night.lake, foreign, night.release.manifest.release_id)
+    empty = Lake(night.spark, str(tmp_path / "empty"))
+    with pytest.raises(ReleaseError, match="has no promoted release; learn one first"):
+        registry.find(empty, night.settings, None)
+    file = night.release.folder("intent", "linear") / "linear.npz"
+    content = file.read_bytes()
+    try:
+        file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(ReleaseError, match=r"linear\.npz was altered"):
+            registry.find(night.lake, night.settings, night.release.manifest.release_id)
+    finally:
+        file.write_bytes(content)
+
+
+def test_no_text_of_a_dialogue_is_in_tables_about_faults_or_runs(night: Shop) -> None:
+    words = {turn["text"] for row in night.rows("conversations") for turn in row["turns"] if len(turn["text"]) > 20}
+    told = " ".join(str(row) for table in ("runs", "quarantine", "batch_metrics") for row in night.rows(table))
+    assert words
+    assert not [text for text in words if text in told]
