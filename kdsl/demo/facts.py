@@ -25,9 +25,11 @@ MONTHS = ("Jan", "Feb", "Mar", "Oct", "Nov", "Dec")
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """The sums of one purchase, written with the currency."""
+    """The sums of one purchase, written with the currency; `first` and `second` make up `goods`."""
 
     goods: str
+    first: str
+    second: str
     delivery: str
     discount: str
     total: str
@@ -65,9 +67,10 @@ class Facts:
     def sums(self) -> Sums:
         """The sums of a purchase, which add up."""
         throw = self.dice
-        goods = throw.randrange(8, 180) * 100 + throw.choice((0, 50, 90, 99))
-        delivery, discount = throw.choice((0, 290, 390, 495)), throw.choice((0, 0, 200, 500, goods // 10))
-        cents = (goods, delivery, discount, goods + delivery - discount)
+        goods = throw.randrange(12, 180) * 100 + throw.choice((0, 50, 90, 99))
+        delivery, discount = throw.choice((0, 290, 390, 495)), throw.choice((100, 200, 500, goods // 10))
+        first = goods * throw.randrange(20, 80) // 100
+        cents = (goods, first, goods - first, delivery, discount, goods + delivery - discount)
         return Sums(*(f"{self.currency}{value // 100}.{value % 100:02d}" for value in cents))
 
     def number(self) -> str:

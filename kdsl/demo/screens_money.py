@@ -71,7 +71,7 @@ def payment_page(page: Page, facts: Facts) -> None:
             "Payment could not be completed",
             "Your bank said no",
         )
-        good = ("Payment received", "Paid", "Thank you", "Payment complete")
+        good = ("Payment received", "Paid", "Thank you for your order", "Payment complete", "Order confirmed", "Done")
         page.say(facts.pick(*(bad if failed else good)), size=1.3, bold=True, centre=True)
         page.say(sums.total, size=1.8, bold=True, centre=True)
         with page.block():

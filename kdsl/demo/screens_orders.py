@@ -5,6 +5,17 @@ from kdsl.demo.extras import borrow
 from kdsl.demo.facts import Facts
 
 TABS = ("Home", "Search", "Basket", "Account")
+ORDER_STATES = (
+    *("Shipped", "Delivered", "Being packed", "Awaiting payment"),
+    *("Cancelled", "Refunded", "Completed", "Confirmed"),
+)
+WENT_BACK = ("Refunded", "Cancelled", "Sent back", "Closed", "In progress")
+ACTIONS = {
+    "Awaiting payment": ("Cancel", "Pay now"),
+    "Delivered": ("Return", "Buy again"),
+    "Shipped": ("Help", "Track"),
+    "Refunded": ("Refund details",),
+}
 
 
 def order_page(page: Page, facts: Facts) -> None:
@@ -23,29 +34,17 @@ def _order_list(page: Page, facts: Facts) -> None:
         page.tabs(
             facts.pick("All,To pay,To ship,To receive", "All,Open,Done,Returns", "Open,Past,Sent back").split(",")
         )
+    # some have picked out what went back: then an order list reads like a list of refunds
+    _entries(page, facts, WENT_BACK if facts.chance(0.2) else ORDER_STATES)
+
+
+def _entries(page: Page, facts: Facts, states: tuple[str, ...]) -> None:
     for _ in range(4):
         with page.block():
-            status = facts.dice.choice(
-                (
-                    "Shipped",
-                    "Delivered",
-                    "Being packed",
-                    "Awaiting payment",
-                    "Cancelled",
-                    "Refunded",
-                    "Completed",
-                    "Confirmed",
-                )
-            )
+            status = facts.dice.choice(states)
             page.pair(facts.dice.choice((facts.shop, facts.number(), facts.date())), status, fill=page.look.bright)
             page.article(*facts.article())
-            actions = {
-                "Awaiting payment": ("Cancel", "Pay now"),
-                "Delivered": ("Return", "Buy again"),
-                "Shipped": ("Help", "Track"),
-                "Refunded": ("Refund details",),
-            }
-            page.buttons(actions.get(status, ("Details", facts.dice.choice(("Buy again", "Review", "Help")))))
+            page.buttons(ACTIONS.get(status, ("Details", facts.dice.choice(("Buy again", "Review", "Help")))))
 
 
 def _order_details(page: Page, facts: Facts) -> None:
@@ -70,9 +69,8 @@ def _order_details(page: Page, facts: Facts) -> None:
             page.say(facts.pick("Deliver to", "Ship to", "Address"), bold=True)
             page.say(f"{facts.person}, {facts.address()}", size=0.9)
     with page.block():
-        page.article(*facts.article(sums.goods if single else None))
-        if not single:
-            page.article(*facts.article())
+        for price in (sums.goods,) if single else (sums.first, sums.second):
+            page.article(*facts.article(price))
     with page.block():
         rows = [
             (facts.pick("Order number", "Order no.", "Reference"), facts.order),
@@ -98,7 +96,13 @@ def _order_details(page: Page, facts: Facts) -> None:
 
 
 def refund_page(page: Page, facts: Facts) -> None:
-    """How far a refund or return is; some look like the order that it pays back."""
+    """How far a refund or return is, or a list of them; some look like the order that is paid back."""
+    if facts.chance(0.3):
+        page.head(facts.title("Returns and refunds", "Refunds", "Sent back", "After sales", "My orders"), facts.clock())
+        if facts.chance(0.6):
+            page.tabs(facts.pick("All,Open,Done", "Requests,Records", "Open,Past").split(","))
+        _entries(page, facts, (*WENT_BACK, "Return received"))
+        return
     title = facts.title(
         "Refund details", "Return and refund", "Refund status", "Money back", "Return details", "Order details"
     )
@@ -112,6 +116,7 @@ def refund_page(page: Page, facts: Facts) -> None:
         "Return received",
         "Refund declined",
         "Case closed",
+        *("In progress", "Approved", "Completed", "Received", "Cancelled"),
     )
     borrow(page, facts, 0.2, "order", "courier")
     page.say(facts.dice.choice(states), size=1.25, bold=True, fill=page.look.bright)
@@ -142,11 +147,12 @@ def refund_page(page: Page, facts: Facts) -> None:
             ),
             (facts.pick("Requested", "Opened", "Asked on"), facts.date()),
             (facts.pick("Case", "Refund no.", "Return no."), f"R-{facts.digits(7)}"),
-            ("Order", facts.order),
-            ("Quantity", "1"),
+            (facts.pick("Order number", "Order", "Reference"), facts.order),
+            (facts.pick("Ordered on", "Placed on", "Date"), facts.date()),
+            (facts.pick("Items", "Order total", "Paid"), facts.money()),
         ]
         for name, value in rows:
-            if facts.chance(0.75):
+            if facts.chance(0.65):
                 page.pair(name, value)
     page.buttons(
         facts.dice.choice((("Withdraw", "Contact us"), ("Return label",), ("Help", "Done"), ("Enter tracking no.",)))
