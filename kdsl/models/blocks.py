@@ -24,7 +24,8 @@ Features = Any  # numpy array or scipy CSR matrix, (rows, width), float64
 
 # Analyser and lengths by the last part of a block's name.
 SHAPES: Mapping[str, tuple[str, tuple[int, int]]] = {
-    "char13": ("char", (1, 3)),  # languages written without spaces
+    "char12": ("char", (1, 2)),  # languages written without spaces
+    "char13": ("char", (1, 3)),
     "char25": ("char_wb", (2, 5)),  # parts of words, typos
     "word12": ("word", (1, 2)),
 }

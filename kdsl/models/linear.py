@@ -28,34 +28,34 @@ from kdsl.text import normalise
 FORMAT = 1
 JSON_FILE, ARRAYS_FILE = "linear.json", "linear.npz"
 
-# Members by what the task is asked of: blocks side by side. All are tried, the pool decides what each is worth.
-MEMBERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+# Members by what the task is asked of: blocks side by side, each times a scale. All are tried; the pool decides what
+# each is worth. Zones and numbers are narrower than the whole text and speak more softly.
+Parts = tuple[tuple[str, float], ...]
+_ZONES = ("ocr_top", "ocr_middle", "ocr_bottom", "ocr_large")
+MEMBERS: Mapping[str, tuple[Parts, ...]] = {
     "conversation": (
-        ("ngrams/last_user/char13",),
-        ("ngrams/last_user/char25", "ngrams/last_user/word12"),
-        ("ngrams/user/char13",),
-        ("ngrams/ocr/char13", "numbers"),
-        ("meaning/last_user",),
-        ("meaning/recent_user",),
+        (("ngrams/last_user/char12", 1.0),),
+        (("ngrams/last_user/char25", 1.0), ("ngrams/last_user/word12", 1.0)),
+        (("ngrams/user/char13", 1.0),),
+        (("ngrams/ocr/char12", 1.0), ("numbers", 0.2)),
+        (("meaning/last_user", 1.0),),
+        (("meaning/recent_user", 1.0),),
+        (("meaning/last_user", 1.0), ("meaning/recent_user", 1.0), ("ngrams/last_user/char13", 1.0)),
     ),
     "image": (
-        ("ngrams/ocr/char13", "numbers"),
-        ("ngrams/ocr/char25", "ngrams/ocr/word12", "numbers"),
-        (
-            "ngrams/ocr/char13",
-            "ngrams/ocr_top/char13",
-            "ngrams/ocr_middle/char13",
-            "ngrams/ocr_bottom/char13",
-            "ngrams/ocr_large/char13",
-            "numbers",
-        ),
-        ("meaning/ocr_large",),
+        (("ngrams/ocr/char12", 1.0), *((f"ngrams/{zone}/char12", 0.6) for zone in _ZONES), ("numbers", 0.2)),
+        (("ngrams/ocr/char12", 1.0), ("numbers", 0.2)),
+        (("ngrams/ocr/char25", 1.0), ("ngrams/ocr/word12", 1.0), ("numbers", 0.2)),
+        (("meaning/ocr_large", 1.0), ("numbers", 0.5)),
     ),
 }
-CANDIDATES = tuple((c, share) for share in (1.0, 3.0) for c in (10.0, 100.0))  # C, weight of a label's own texts
-INNER_FOLDS = 4
-# Above this many examples, choices are made on a sample by hash and the final fit is the only large one.
-MAX_CHOOSING = 1_200
+# Strengths of the regularisation, tried for each member.
+STRENGTHS = (10.0, 50.0)
+# Weights of a label's own texts against one example, tried on the first member: a property of the taxonomy's wording.
+LABEL_SHARES = (1.0, 3.0, 10.0)
+# Choosing needs no coefficient to the last digit.
+CHOOSING_ITERATIONS, FINAL_ITERATIONS = 40, 200
+INNER_FOLDS = 3
 POOL_RIDGE = 4.0
 NEGLIGIBLE = 0.03
 
@@ -64,7 +64,7 @@ NEGLIGIBLE = 0.03
 class Member:
     """One logistic regression: its blocks and its coefficients, (width + 1, labels), the intercept last."""
 
-    blocks: tuple[str, ...]
+    parts: Parts
     coefficients: Matrix
     weight: float
     c: float
@@ -92,7 +92,7 @@ class LinearVoter:
         rows = {name: block.rows(seen) for name, block in self.blocks.items()}
         pooled = np.zeros((len(items), len(self.labels)))
         for member in self.members:
-            pooled += member.weight * log_softmax(_logits([rows[name] for name in member.blocks], member.coefficients))
+            pooled += member.weight * log_softmax(_logits(_scaled(member.parts, rows), member.coefficients))
         votes = log_softmax(pooled)
         votes[[not has_anything(item) for item in items]] = np.nan
         return votes
@@ -112,7 +112,7 @@ class LinearVoter:
             "labels": self.labels,
             "encoder": {"spec": self.encoder_spec, "name": self.encoder_name},
             "members": [
-                {"blocks": m.blocks, "weight": m.weight, "c": m.c, "label_share": m.label_share} for m in self.members
+                {"parts": m.parts, "weight": m.weight, "c": m.c, "label_share": m.label_share} for m in self.members
             ],
             "blocks": blocks,
         }
@@ -165,23 +165,23 @@ def fit(
     rows: dict[str, Any] = {}
     members: list[Member] = []
     votes: list[Matrix] = []
-    for names in MEMBERS[task.asked_of]:
-        if meaning is None and any(name.startswith("meaning/") for name in names):
-            continue
-        for name in names:
+    share: float | None = None
+    for parts in _apart(MEMBERS[task.asked_of], seen, meaning is not None):
+        for name, _ in parts:
             if name not in blocks:
                 blocks[name] = new_block(name, meaning)
                 rows[name] = _stack(blocks[name].fit(seen, label_texts))
-        member, vote = _choose(problem, names, [rows[name] for name in names])
+        member, vote = _choose(problem, parts, _scaled(parts, rows), share)
+        share = member.label_share
         members.append(member)
         votes.append(vote)
     weights = fit_pool(votes, y, ridge=POOL_RIDGE)
     for member, weight in zip(members, weights, strict=True):
         member.weight = float(weight)
     members = [member for member in members if member.weight >= NEGLIGIBLE * weights.sum()]
-    used = {name for member in members for name in member.blocks}
+    used = {name for member in members for name, _ in member.parts}
     for member in members:
-        _finish(problem, member, [rows[name] for name in member.blocks])
+        _finish(problem, member, _scaled(member.parts, rows))
     kept = {name: block for name, block in blocks.items() if name in used}
     return LinearVoter(task, members, kept, encoder, meaning.name if meaning else "")
 
@@ -195,35 +195,69 @@ class _Problem:
     folds: NDArray[np.int64]
     classes: int
 
-    def solve(self, x: Matrix, rows: NDArray[np.int64], c: float, label_share: float, start: Matrix | None) -> Matrix:
+    def solve(
+        self,
+        x: Matrix,
+        rows: NDArray[np.int64],
+        *,
+        c: float,
+        label_share: float,
+        iterations: int,
+        start: Matrix | None = None,
+    ) -> Matrix:
         """Coefficients learned from these items' rows of x and from all label texts (the last rows of x)."""
         texts = np.arange(len(self.gold), len(x))
         share = label_share / np.bincount(self.label_of, minlength=self.classes)[self.label_of]
         gold = np.concatenate([self.gold[rows], self.label_of])
         weights = np.concatenate([np.ones(len(rows)), share])
-        return fit_logistic(x[np.concatenate([rows, texts])], gold, weights, self.classes, l2=1 / c, start=start)
+        seen = x[np.concatenate([rows, texts])]
+        return fit_logistic(seen, gold, weights, self.classes, l2=1 / c, iterations=iterations, start=start)
 
 
-def _choose(problem: _Problem, names: tuple[str, ...], rows: Sequence[Any]) -> tuple[Member, Matrix]:
-    """The candidate of least out-of-fold loss, and its out-of-fold log-probabilities."""
+def _apart(members: Sequence[Parts], seen: Seen, with_encoder: bool) -> list[Parts]:
+    """The members that see something, and not what an earlier one sees: single messages have but one view."""
+    same: dict[tuple[str, ...], str] = {}
+    first = {name: same.setdefault(tuple(texts), name) for name, texts in seen.texts.items()}
+    kept: dict[tuple[str, ...], Parts] = {}
+    for parts in members:
+        views = [name.split("/") for name, _ in parts]
+        texts = [view for view in views if len(view) > 1]
+        blind = texts and not any(any(seen.texts[view[1]]) for view in texts)
+        if blind or (not with_encoder and any(view[0] == "meaning" for view in views)):
+            continue
+        key = tuple(
+            sorted({"/".join([view[0], first[view[1]], *view[2:]]) if len(view) > 1 else view[0] for view in views})
+        )
+        kept.setdefault(key, parts)
+    return list(kept.values()) or [(("numbers", 1.0),)]
+
+
+def _choose(problem: _Problem, parts: Parts, rows: Sequence[Any], share: float | None) -> tuple[Member, Matrix]:
+    """The candidate of least out-of-fold loss, and its out-of-fold log-probabilities.
+
+    The loss is taken at each candidate's best temperature: the pool sets that anyway.
+    """
     x = reduce(_beside(rows)).coordinates
-    n = len(problem.gold)
-    best: tuple[float, Member, Matrix] | None = None
     starts: dict[int, Matrix] = {}
-    for c, share in CANDIDATES:
-        out = np.zeros((n, problem.classes))
+
+    def tried(c: float, share: float) -> tuple[float, float, float, Matrix]:
+        out = np.zeros((len(problem.gold), problem.classes))
         for fold in range(INNER_FOLDS):
             held = np.flatnonzero(problem.folds == fold)
-            if not held.size:
-                continue
-            starts[fold] = problem.solve(x, np.flatnonzero(problem.folds != fold), c, share, starts.get(fold))
-            out[held] = log_softmax(_logits([x[held]], starts[fold]))
-        loss = -float(out[np.arange(n), problem.gold].mean())
-        if best is None or loss < best[0]:
-            best = (loss, Member(names, np.zeros((0, 0)), 0.0, c, share), out)
-    if best is None:
-        raise ConfigError("linear: no candidate to choose from.")
-    return best[1], best[2]
+            if held.size:
+                rest = np.flatnonzero(problem.folds != fold)
+                starts[fold] = problem.solve(
+                    x, rest, c=c, label_share=share, iterations=CHOOSING_ITERATIONS, start=starts.get(fold)
+                )
+                out[held] = log_softmax(_logits([x[held]], starts[fold]))
+        temperature = fit_pool([out], problem.gold, ridge=0.0)[0]
+        best = log_softmax(temperature * out)
+        return -float(best[np.arange(len(best)), problem.gold].mean()), c, share, out
+
+    shares = LABEL_SHARES if share is None else (share,)
+    best = min((tried(STRENGTHS[0], each) for each in shares), key=lambda result: result[0])
+    best = min((best, *(tried(c, best[2]) for c in STRENGTHS[1:])), key=lambda result: result[0])
+    return Member(parts, np.zeros((0, 0)), 0.0, best[1], best[2]), best[3]
 
 
 def _finish(problem: _Problem, member: Member, rows: Sequence[Any]) -> None:
@@ -231,7 +265,9 @@ def _finish(problem: _Problem, member: Member, rows: Sequence[Any]) -> None:
     features = _beside(rows)
     reduced = reduce(features)
     every = np.arange(len(problem.gold))
-    found = problem.solve(reduced.coordinates, every, member.c, member.label_share, None)
+    found = problem.solve(
+        reduced.coordinates, every, c=member.c, label_share=member.label_share, iterations=FINAL_ITERATIONS
+    )
     member.coefficients = np.vstack([features.T @ (reduced.back @ found[:-1]), found[-1:]])
 
 
@@ -268,6 +304,10 @@ def _stack(parts: tuple[Any, Any]) -> Any:
     from scipy import sparse
 
     return sparse.vstack([sparse.csr_matrix(part) for part in parts]).tocsr()
+
+
+def _scaled(parts: Parts, rows: Mapping[str, Any]) -> list[Any]:
+    return [rows[name] if scale == 1.0 else rows[name] * scale for name, scale in parts]
 
 
 def _beside(rows: Sequence[Any]) -> Any:
@@ -307,5 +347,6 @@ def _restore(data: Mapping[str, Any], arrays: Mapping[str, Any], task: Task) -> 
         coefficients = arrays[f"member/{number}"]
         if coefficients.ndim != 2 or coefficients.shape[1] != len(task.labels):
             raise ValueError(f"member {number} has coefficients of shape {coefficients.shape}")
-        members.append(Member(tuple(m["blocks"]), coefficients, float(m["weight"]), m["c"], m["label_share"]))
+        parts = tuple((str(name), float(scale)) for name, scale in m["parts"])
+        members.append(Member(parts, coefficients, float(m["weight"]), m["c"], m["label_share"]))
     return LinearVoter(task, members, blocks, spec, name)

@@ -46,11 +46,19 @@ def log_softmax(logits: Matrix) -> Matrix:
 
 
 def fit_logistic(
-    features: Matrix, gold: NDArray[np.int64], weights: Matrix, classes: int, *, l2: float, start: Matrix | None = None
+    features: Matrix,
+    gold: NDArray[np.int64],
+    weights: Matrix,
+    classes: int,
+    *,
+    l2: float,
+    iterations: int,
+    start: Matrix | None = None,
 ) -> Matrix:
     """Coefficients (d + 1, classes), the intercept in the last row.
 
-    Minimises sum_i weights_i * -log p(gold_i) + l2 / 2 * |W|^2 by L-BFGS from `start` (zeros where None).
+    Minimises sum_i weights_i * -log p(gold_i) + l2 / 2 * |W|^2 by L-BFGS from `start` (zeros where None),
+    at most so many iterations.
     """
     from scipy.optimize import minimize
 
@@ -69,7 +77,7 @@ def fit_logistic(
         return value, (x.T @ (error * weights[:, None]) + ridge * coefficients).ravel()
 
     begin = np.zeros((width + 1, classes)) if start is None else start
-    options = {"maxiter": 300, "maxcor": 10, "ftol": 1e-7, "gtol": 1e-4}
+    options = {"maxiter": iterations, "maxcor": 10, "ftol": 1e-6, "gtol": 1e-3}
     found = minimize(loss, begin.ravel(), jac=True, method="L-BFGS-B", options=options)
     solution: Matrix = found.x.reshape(width + 1, classes)
     return solution
