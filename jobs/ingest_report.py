@@ -36,7 +36,7 @@ def tell(run: Run) -> None:
         moved, updated = n[f"{name}_moved"], n[f"{name}_updated"]
         removed = f", {n['images_removed']:,} removed" if name == "images" and n["images_removed"] else ""
         console.say(
-            f"{n[f'{name}_new']:,} {what} added, {updated + moved:,} updated, {moved:,} moved to another date, "
+            f"{n[f'{name}_new']:,} {what} added; {updated + moved:,} {what} updated, {moved:,} moved to another date; "
             f"{n[f'{name}_same']:,} unchanged{removed}"
         )
     again = f"; {n['collapsed']:,} came twice with the same content" if n["collapsed"] else ""

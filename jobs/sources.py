@@ -42,7 +42,7 @@ def records(spark: "SparkSession", options: Options, settings: IngestSettings, i
                 raw = source_turns.conversations(spark, options, settings.columns)
                 parse = parse_turns(intake, settings.columns)
     except AnalysisException as error:
-        reason = (error.getMessage() or "no reason given").splitlines()[0][:300].rstrip(".")
+        reason = (str(error) or "no reason given").splitlines()[0][:300].rstrip(".")
         raise ConfigError(
             f"--input: {options.path} cannot be read as --format {options.format} ({reason}); check the path, what "
             "lies there, and the format (docs/formats.md)."

@@ -1,0 +1,402 @@
+"""Ingest into real Delta tables: what goes in, what goes to quarantine under which code, and what a second run does."""
+
+import json
+import struct
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from jobs import ingest_merge, source_files
+from jobs.ingest import ingest
+from jobs.lake import Lake
+from jobs.tables import TABLES
+from kdsl.config import Settings
+from kdsl.errors import ConfigError, TooMuchBadInput
+from kdsl.importers.options import Options
+
+TAXONOMY = """
+name: test
+tasks:
+  - {name: intent, asked_of: conversation, question: "What?", labels: [{name: track}, {name: refund}]}
+  - {name: scene, asked_of: image, question: "Which?", labels: [{name: order}, {name: chat}]}
+"""
+DAY, LATER = date(2026, 1, 5), date(2026, 1, 9)
+JANUARY = {"date_from": date(2026, 1, 1), "date_to": date(2026, 1, 31)}
+
+
+def settings(folder: Path, name: str = "lake", **ingest_settings) -> Settings:
+    taxonomy = folder / "taxonomy.yaml"
+    taxonomy.write_text(TAXONOMY)
+    return Settings(lake=str(folder / name), taxonomy=str(taxonomy), ingest=ingest_settings)
+
+
+def picture(colour="red", fmt="JPEG") -> bytes:
+    buffer = BytesIO()
+    Image.new("RGB", (64, 48), colour).save(buffer, fmt)
+    return buffer.getvalue()
+
+
+def huge_png() -> bytes:
+    """200 megapixels by its header."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 20_000, 10_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def talk(name: str, text="where is it", *images, **changes) -> bytes:
+    turns = [{"speaker": "user", "text": text, "images": list(images)}, {"speaker": "agent", "text": "we look"}]
+    data = {"conversation_id": name, "event_date": str(DAY), "turns": turns, **changes}
+    return json.dumps({key: value for key, value in data.items() if value is not ...}).encode()
+
+
+def rows_of(lake: Lake, name: str, *columns: str) -> set[tuple]:
+    return {tuple(row) for row in lake.df(name).select(*columns).collect()}
+
+
+# Bad input: one ingest of two files, in several blocks, with one fault a line
+
+BAD_LINES = {
+    "broken JSON line": (b'{"conversation_id": "x', "broken_json", "the line is no JSON"),
+    "nested too deeply": (b"[" * 100_000, "broken_json", "nested too deeply"),
+    "no UTF-8": (b'{"conversation_id": "\xff\xfe"}', "bad_text", "the line is no UTF-8"),
+    "wrong type": (talk("b1", turns="hello"), "wrong_type", "turns is a string; a list is wanted"),
+    "missing key": (talk("b2", turns=...), "missing_key", "turns is missing"),
+    "empty dialogue": (talk("b3", turns=[]), "empty_dialogue", "there is no turn"),
+    "no shopper turn": (
+        talk("b4", turns=[{"speaker": "agent", "text": "hello"}]),
+        "no_user_turn",
+        "no turn is the shopper's",
+    ),
+    "1,000,000-character turn": (talk("b5", "x" * 1_000_000), "turn_too_long", "1,000,000 characters; at most 20,000"),
+    "line of 17 MB": (talk("b6", "x" * 17_000_000), "turn_too_long", "bytes; at most 16,777,216 go in"),
+    "NUL": (talk("b7", "a\0b"), "bad_text", "turns[0].text holds a NUL character"),
+    "lone surrogate": (talk("b8", "\ud83d"), "bad_text", "turns[0].text holds half a surrogate pair"),
+    "<image> without picture": (talk("b9", "<image>"), "marker_without_image", "1 <image> in its text and names 0"),
+    "picture without <image>": (
+        talk("b10", "x", "ok.jpg"),
+        "image_without_marker",
+        "0 <image> in its text and names 1",
+    ),
+    "no date": (talk("b11", event_date=...), "missing_key", "no --from and --to were given"),
+    "bad date": (talk("b12", event_date="5.1.2026"), "bad_date", "written as 2026-01-05"),
+    "duplicate id": (talk("good-1", "other words"), "duplicate_id", "with other content, at a b%20.jsonl:1"),
+}
+BAD_PICTURES = {
+    "0-byte picture": ("empty.jpg", "image_empty", "0 bytes"),
+    "truncated picture": ("truncated.jpg", "image_truncated", "ends early"),
+    "200-megapixel picture": ("huge.png", "image_too_large", "20,000 x 10,000 pixels"),
+    "large file": ("large.jpg", "image_too_large", "at most 20,000,000 go in"),
+    "no picture": ("text.jpg", "image_unreadable", "no readable picture"),
+    "missing picture": ("absent.jpg", "image_missing", "cannot be opened"),
+    "folder": ("sub", "image_missing", "names no file"),
+    "path outside the root": ("../secret.jpg", "path_outside_root", "holds '..'"),
+    "absolute path": ("/etc/hostname", "path_outside_root", "absolute"),
+    "symbolic link out of the root": ("link.jpg", "path_outside_root", "symbolic link"),
+    "URL as path": ("https://example.com/a.jpg", "path_is_url", "is a URL"),
+}
+
+
+@pytest.fixture(scope="module")
+def shop(spark, tmp_path_factory) -> Iterator[SimpleNamespace]:
+    """A lake after one ingest of good and bad records; `expected` is row_key to (code, part of the message)."""
+    folder = tmp_path_factory.mktemp("shop")
+    nights = folder / "nights"
+    (nights / "sub").mkdir(parents=True)
+    (folder / "secret.jpg").write_bytes(picture())
+    (nights / "link.jpg").symlink_to(folder / "secret.jpg")
+    files = {"ok.jpg": picture(), "ok2.jpg": picture("blue"), "empty.jpg": b"", "huge.png": huge_png()}
+    files |= {"truncated.jpg": picture()[:400], "text.jpg": b"hello", "large.jpg": picture() + bytes(20_000_000)}
+    for name, content in files.items():
+        (nights / name).write_bytes(content)
+    first = [
+        talk(
+            "good-1",
+            "<image>",
+            {"id": "p1", "path": "ok.jpg", "labels": {"scene": "order"}},
+            labels={"intent": "track"},
+        ),
+        talk("good-2", "look <image>", "ok2.jpg"),
+        b"",
+        talk("good-3", labels={"intent": "refund"}, split="test", annotator="ann"),
+        json.dumps(
+            {"image_id": "alone", "event_date": str(DAY), "path": "ok.jpg", "labels": {"scene": "chat"}}
+        ).encode(),
+    ]
+    second, expected = [talk("good-4") + b"\r"], {}
+    for name, (content, code, message) in BAD_LINES.items():
+        second.append(content)
+        expected[name] = (f"b.jsonl:{len(second)}", code, message)
+    second.append(
+        talk(
+            "good-1",
+            "<image>",
+            {"id": "p1", "path": "ok.jpg", "labels": {"scene": "order"}},
+            labels={"intent": "track"},
+        )
+    )
+    for number, (name, (path, code, message)) in enumerate(BAD_PICTURES.items()):
+        second.append(talk(f"pic-{number}", "see <image>", {"id": f"bad-{number}", "path": path}))
+        expected[name] = (f"b.jsonl:{len(second)}#1", code, message)
+    second.append(talk("odd-1", labels={"intent": "sing"}))
+    expected["unknown label"] = (f"b.jsonl:{len(second)}", "unknown_label", "labels.intent is none of the 2 labels")
+    second.append(
+        json.dumps(
+            {"image_id": "odd-2", "event_date": str(DAY), "path": "ok.jpg", "labels": {"intent": "track"}}
+        ).encode()
+    )
+    expected["unknown task"] = (f"b.jsonl:{len(second)}", "unknown_label", "does not ask of a image")
+    second.append(json.dumps({"image_id": "alone", "event_date": str(DAY), "path": "ok2.jpg"}).encode())
+    expected["duplicate picture"] = (f"b.jsonl:{len(second)}", "duplicate_id", "other content, at a b%20.jsonl:5")
+    (nights / "a b%20.jsonl").write_bytes(b"\n".join(first))
+    (nights / "b.jsonl").write_bytes(b"\n".join(second) + b"\n")
+    configured = settings(folder, max_bad_share=1)
+    split_at = spark.conf.get("spark.sql.files.maxPartitionBytes")
+    spark.conf.set("spark.sql.files.maxPartitionBytes", 3_000_000)  # so that the second file has several blocks
+    counts = ingest(spark, configured, format="jsonl", path=str(nights))
+    lake = Lake(spark, configured.lake)
+    bad = {row["row_key"]: row for row in lake.df("quarantine").collect()}
+    yield SimpleNamespace(
+        folder=folder, nights=nights, settings=configured, lake=lake, counts=counts, expected=expected, bad=bad
+    )
+    spark.conf.set("spark.sql.files.maxPartitionBytes", split_at)
+
+
+@pytest.mark.parametrize("name", [*BAD_LINES, *BAD_PICTURES, "unknown label", "unknown task", "duplicate picture"])
+def test_bad_input_has_its_code_and_place(shop, name):
+    row_key, code, message = shop.expected[name]
+    row = shop.bad[row_key]
+    assert (row["error_code"], row["source"]) == (code, "b.jsonl")
+    assert message in row["message"]
+
+
+def test_nothing_else_is_in_quarantine(shop):
+    assert set(shop.bad) == {row_key for row_key, _, _ in shop.expected.values()}
+    assert shop.counts["refused"] == len(shop.expected)
+    # lines that are not blank, and the pictures of dialogues that were parsed
+    assert shop.counts["records"] == 4 + 1 + len(BAD_LINES) + 1 + len(BAD_PICTURES) + 3 + (4 + len(BAD_PICTURES)) - 1
+
+
+def test_what_is_good_goes_in(shop):
+    good = {"good-1", "good-2", "good-3", "good-4", "odd-1"} | {f"pic-{number}" for number in range(len(BAD_PICTURES))}
+    assert rows_of(shop.lake, "conversations", "conversation_id") == {(name,) for name in good}
+    assert rows_of(shop.lake, "images", "image_id", "conversation_id", "event_date") == {
+        ("p1", "good-1", DAY),
+        ("good-2/ok2.jpg", "good-2", DAY),
+        ("alone", None, DAY),
+        ("odd-2", None, DAY),
+    }
+    assert rows_of(shop.lake, "gold_labels", "item_id", "task", "label", "split", "annotator") == {
+        ("good-1", "intent", "track", "train", None),
+        ("p1", "scene", "order", "train", None),
+        ("good-3", "intent", "refund", "test", "ann"),
+        ("alone", "scene", "chat", "train", None),
+    }
+    assert shop.counts["conversations_new"] == len(good)
+    assert (shop.counts["collapsed"], shop.counts["gold"]) == (1, 4)
+
+
+def test_a_bad_picture_keeps_its_place_in_the_turn(shop):
+    turns = shop.lake.df("conversations").where("conversation_id = 'pic-0'").select("turns").collect()[0][0]
+    assert (turns[0]["text"], turns[0]["image_ids"]) == ("see <image>", ["bad-0"])
+
+
+def test_the_bytes_are_in_the_lake(shop):
+    row = shop.lake.df("images").where("image_id = 'p1'").collect()[0]
+    assert (bytes(row["content"]), row["path"]) == (picture(), None)
+
+
+def test_staging_is_gone(shop):
+    assert list((shop.folder / "lake" / "_staging").iterdir()) == []
+
+
+# The same lake again: nothing, an update, a move, a kill in between
+
+
+def test_the_same_input_twice_adds_no_version(spark, shop):
+    before = shop.lake.versions()
+    counts = ingest(spark, shop.settings, format="jsonl", path=str(shop.nights))
+    after = shop.lake.versions()
+    assert after == {**before, "runs": before["runs"] + 1}
+    assert counts["conversations_same"] == shop.counts["conversations_new"]
+
+
+def label(item_id: str, task: str, day: date) -> tuple:
+    now = datetime(2026, 1, 10, tzinfo=UTC)
+    return (item_id, task, day, "track", 0.9, False, "rules", None, None, "r", None, "h", "run", now, None)
+
+
+def test_updates_moves_and_what_is_no_longer_there(spark, shop, monkeypatch, capsys):
+    shop.lake.ensure("labels")
+    kept = [label("good-1", "intent", DAY), label("good-3", "intent", DAY), label("alone", "scene", DAY)]
+    gone = [label("good-2", "intent", DAY), label("good-2/ok2.jpg", "scene", DAY), label("p1", "scene", DAY)]
+    labels = spark.createDataFrame(kept + gone, TABLES["labels"].columns)
+    labels.write.format("delta").mode("append").save(shop.lake.path("labels"))
+    changed = shop.folder / "nights" / "changed.ndjson"
+    changed.write_bytes(
+        b"\n".join(
+            [
+                talk("good-1", "the picture is gone", labels={"intent": "refund"}),
+                talk("good-2", "look <image>", "ok2.jpg", event_date=str(LATER)),
+                talk("good-3", labels={"intent": "refund"}, split="test"),
+                talk("good-5"),
+            ]
+        )
+    )
+
+    def killed(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ingest_merge.Merge, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ingest(spark, shop.settings, format="jsonl", path=str(changed))
+    # What moves is pending again before it moves; nothing is labelled in two places.
+    assert rows_of(shop.lake, "labels", "item_id") == {("good-1",), ("good-3",), ("alone",)}
+    counts = ingest(spark, shop.settings, format="jsonl", path=str(changed))
+    stored = rows_of(shop.lake, "conversations", "conversation_id", "event_date")
+    assert {row for row in stored if row[0].startswith("good")} == {
+        ("good-1", DAY),
+        ("good-2", LATER),
+        ("good-3", DAY),
+        ("good-4", DAY),
+        ("good-5", DAY),
+    }
+    assert rows_of(shop.lake, "images", "image_id", "event_date") == {
+        ("good-2/ok2.jpg", LATER),
+        ("alone", DAY),
+        ("odd-2", DAY),
+    }
+    assert rows_of(shop.lake, "labels", "item_id") == {("good-1",), ("good-3",), ("alone",)}
+    assert ("good-1", "refund") in rows_of(shop.lake, "gold_labels", "item_id", "label")
+    assert [counts[f"conversations_{state}"] for state in ("new", "updated", "moved", "same")] == [1, 1, 1, 1]
+    assert "2 conversations updated, 1 moved to another date" in capsys.readouterr().out
+
+
+def test_too_much_bad_input_writes_only_quarantine(spark, tmp_path):
+    (tmp_path / "n.jsonl").write_bytes(b"\n".join([talk("c1"), talk("c2"), b"{", b"["]))
+    configured = settings(tmp_path, max_bad_share=0.4)
+    with pytest.raises(TooMuchBadInput) as caught:
+        ingest(spark, configured, format="jsonl", path=str(tmp_path / "n.jsonl"))
+    assert caught.value.exit_status == 3
+    assert "2 of 4 records" in str(caught.value)
+    assert "broken_json 2" in str(caught.value)
+    assert "--max-bad-share" in str(caught.value)
+    lake = Lake(spark, configured.lake)
+    assert {name for name, version in lake.versions().items() if version >= 0} == {"quarantine", "runs"}
+    assert rows_of(lake, "quarantine", "row_key") == {("n.jsonl:3",), ("n.jsonl:4",)}
+    assert rows_of(lake, "runs", "state") == {("failed",)}
+
+
+# The other formats
+
+
+def test_mire_and_pictures_by_path(spark, tmp_path):
+    start, end = "<用户与客服的对话 START>", "<用户与客服的对话 END>"
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "r1-0.jpg").write_bytes(picture())
+    (tmp_path / "images" / "r2-0.jpg").write_bytes(picture("blue"))
+    talks = f"...\n{start}\n用户: 看 <image>\n第二行\n客服: \n{end}\n..."
+    entries = [
+        {"id": "r1", "instruction": talks, "input": "", "output": "track", "image": ["r1-0.jpg"]},
+        {"id": "r2", "instruction": "Picture 1: <image>\n...", "input": "", "output": "chat", "image": ["r2-0.jpg"]},
+        {"id": "r3", "instruction": "nothing", "input": "", "output": "track", "image": []},
+        {"instruction": "nobody"},
+    ]
+    (tmp_path / "train.json").write_text(json.dumps(entries, ensure_ascii=False))
+    configured = settings(tmp_path, max_bad_share=1, store_images="path", image_root=str(tmp_path))
+    ingest(spark, configured, format="mire", path=str(tmp_path), **JANUARY)
+    lake = Lake(spark, configured.lake)
+    (talked,) = lake.df("conversations").collect()
+    assert [tuple(turn) for turn in talked["turns"]] == [
+        ("user", "看 <image>\n第二行", ["r1-0.jpg"]),
+        ("agent", "", []),
+    ]
+    assert JANUARY["date_from"] <= talked["event_date"] <= JANUARY["date_to"]
+    assert rows_of(lake, "images", "image_id", "conversation_id", "path", "content") == {
+        ("r1-0.jpg", "r1", "images/r1-0.jpg", None),
+        ("r2-0.jpg", None, "images/r2-0.jpg", None),
+    }
+    assert rows_of(lake, "gold_labels", "item_id", "task", "label") == {
+        ("r1", "intent", "track"),
+        ("r2-0.jpg", "scene", "chat"),
+    }
+    assert rows_of(lake, "quarantine", "source", "row_key", "error_code") == {
+        ("train.json", "r3", "empty_dialogue"),
+        ("train.json", "train.json:4", "missing_key"),
+    }
+
+
+CSV_ROWS = ['"my ""parcel"",\nwhere",track,1', "refund please,refund,2", "hello,,3", "refund please,refund,4"]
+
+
+def test_csv(spark, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.csv").write_text("\n".join(["text,label,n", *CSV_ROWS]))
+    (folder / "b.csv").write_text('text,label,n\nshort\n"never closed,track,1\nx,track,2\n')
+    configured = settings(tmp_path, max_bad_share=1)
+    columns = {"text_column": "text", "label_column": "label", "task": "intent"}
+    ingest(spark, configured, format="csv", path=str(folder), **columns, **JANUARY)
+    lake = Lake(spark, configured.lake)
+    texts = {row["conversation_id"]: row["turns"][0]["text"] for row in lake.df("conversations").collect()}
+    assert sorted(texts.values()) == ["hello", 'my "parcel",\nwhere', "refund please", "refund please"]
+    gold = {texts[item]: label for item, label in rows_of(lake, "gold_labels", "item_id", "label")}
+    assert gold == {'my "parcel",\nwhere': "track", "refund please": "refund"}
+    assert rows_of(lake, "quarantine", "row_key", "error_code") == {
+        ("b.csv:2", "wrong_type"),
+        ("b.csv:3", "wrong_type"),
+    }
+    # Rows in another order have the same ids.
+    (tmp_path / "c.csv").write_text("\n".join(["text,label,n", *reversed(CSV_ROWS)]))
+    moved = Options("csv", str(tmp_path / "c.csv"), **columns)
+    again = source_files.with_ids(source_files.csv_rows(spark, moved), moved)
+    assert {row["record_id"]: row["text"] for row in again.collect()} == texts
+    with pytest.raises(ConfigError, match=r"--text-column: 'words' is no column of .*; its columns: text, label, n"):
+        ingest(spark, configured, format="csv", path=str(folder), text_column="words", **JANUARY)
+
+
+def test_delta(spark, tmp_path):
+    (tmp_path / "pics").mkdir()
+    (tmp_path / "pics" / "a.jpg").write_bytes(picture())
+    morning, noon = datetime(2026, 1, 5, 8, tzinfo=UTC), datetime(2026, 1, 5, 12, tzinfo=UTC)
+    table = str(tmp_path / "tickets")
+    spark.createDataFrame(
+        [
+            ("t1", noon, 2, "staff", None, None, "track"),
+            ("t1", morning, 1, "buyer", "see this", ["a.jpg"], "track"),
+            ("t2", morning, 1, "staff", "hello", None, None),
+            (None, morning, 1, "buyer", "lost", None, None),
+        ],
+        "ticket STRING, at TIMESTAMP, n INT, who STRING, said STRING, pics ARRAY<STRING>, gold STRING",
+    ).write.format("delta").save(table)
+    names = {"conversation_id": "ticket", "event_date": "at", "order": "n", "speaker": "who", "text": "said"}
+    columns = {**names, "images": "pics", "labels": {"intent": "gold"}}
+    configured = settings(tmp_path, max_bad_share=1, image_root=str(tmp_path / "pics"), columns=columns)
+    ingest(spark, configured, format="delta", path=table, split="test")
+    lake = Lake(spark, configured.lake)
+    (talked,) = lake.df("conversations").collect()
+    assert (talked["conversation_id"], talked["event_date"], talked["source"]) == ("t1", DAY, "tickets")
+    assert [tuple(turn) for turn in talked["turns"]] == [
+        ("user", "see this <image>", ["t1/a.jpg"]),
+        ("agent", "", []),
+    ]
+    assert rows_of(lake, "images", "image_id", "event_date") == {("t1/a.jpg", DAY)}
+    assert rows_of(lake, "gold_labels", "item_id", "task", "label", "split") == {("t1", "intent", "track", "test")}
+    assert rows_of(lake, "quarantine", "row_key", "error_code") == {
+        ("tickets:t2", "no_user_turn"),
+        ("tickets:", "missing_key"),
+    }
+    wrong = settings(tmp_path, columns={**names, "text": "words"})
+    with pytest.raises(ConfigError, match=r"text = 'words': no such column in .*; its columns are ticket, at, n"):
+        ingest(spark, wrong, format="delta", path=table)
+    with pytest.raises(ConfigError, match="cannot be read as --format delta"):
+        ingest(spark, wrong, format="delta", path=str(tmp_path / "pics"))
