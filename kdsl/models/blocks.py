@@ -12,7 +12,7 @@ learn from what a label is called. State is numpy arrays and JSON values only.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -58,6 +58,11 @@ class Ngrams:
     terms: list[str] = field(default_factory=list)
     idf: Any = None
     _vectorizer: Any = None
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return len(self.terms)
 
     def fit(self, seen: Seen, label_texts: Sequence[str]) -> tuple[Features, Features]:
         """Rows of the items, rows of the label texts."""
@@ -108,6 +113,11 @@ class Meaning:
     mean: Any = None
     spread: Any = None
 
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.encoder.dim
+
     def fit(self, seen: Seen, label_texts: Sequence[str]) -> tuple[Features, Features]:
         """Rows of the items, rows of the label texts (centred on their own mean: labels are worded unlike messages)."""
         items, labels = self._vectors(seen), self.encoder.encode(label_texts).astype(np.float64)
@@ -140,6 +150,7 @@ class Numbers:
 
     mean: Any = None
     spread: Any = None
+    width: int = 3 * len(NUMBERS)  # values, squares, flags
 
     def fit(self, seen: Seen, label_texts: Sequence[str]) -> tuple[Features, Features]:
         """Rows of the items, and zeros for the label texts, which have no numbers."""
@@ -172,7 +183,6 @@ class Numbers:
 
 
 Block = Ngrams | Meaning | Numbers
-Kind = Literal["ngrams", "meaning", "numbers"]
 
 
 def new_block(name: str, encoder: Encoder | None) -> Block:

@@ -92,12 +92,12 @@ class _Local(_Kept):
     """A transformers encoder from a folder, mean-pooled, safetensors only, no code from the folder."""
 
     def __init__(self, folder: Path) -> None:
-        import torch
-        from transformers import AutoModel, AutoTokenizer
-
         weights = folder / "model.safetensors"
         if not weights.is_file():
             raise ConfigError(f"fit.encoder: {folder} holds no model.safetensors; save the model in that format.")
+        import torch
+        from transformers import AutoModel, AutoTokenizer
+
         with weights.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

@@ -32,6 +32,11 @@ JSON_FILE, ARRAYS_FILE = "linear.json", "linear.npz"
 # each is worth. Zones and numbers are narrower than the whole text and speak more softly.
 Parts = tuple[tuple[str, float], ...]
 _ZONES = ("ocr_top", "ocr_middle", "ocr_bottom", "ocr_large")
+_SCREEN: Parts = (
+    ("ngrams/ocr/char12", 1.0),
+    *((f"ngrams/{zone}/char12", 0.6) for zone in _ZONES),
+    ("numbers", 0.2),
+)
 MEMBERS: Mapping[str, tuple[Parts, ...]] = {
     "conversation": (
         (("ngrams/last_user/char12", 1.0),),
@@ -43,10 +48,9 @@ MEMBERS: Mapping[str, tuple[Parts, ...]] = {
         (("meaning/last_user", 1.0), ("meaning/recent_user", 1.0), ("ngrams/last_user/char13", 1.0)),
     ),
     "image": (
-        (("ngrams/ocr/char12", 1.0), *((f"ngrams/{zone}/char12", 0.6) for zone in _ZONES), ("numbers", 0.2)),
-        (("ngrams/ocr/char12", 1.0), ("numbers", 0.2)),
+        _SCREEN,
         (("ngrams/ocr/char25", 1.0), ("ngrams/ocr/word12", 1.0), ("numbers", 0.2)),
-        (("meaning/ocr_large", 1.0), ("numbers", 0.5)),
+        (*_SCREEN, ("meaning/ocr", 0.5), ("meaning/ocr_large", 0.5)),
     ),
 }
 # Strengths of the regularisation, tried for each member.
@@ -345,8 +349,9 @@ def _restore(data: Mapping[str, Any], arrays: Mapping[str, Any], task: Task) -> 
     members = []
     for number, m in enumerate(data["members"]):
         coefficients = arrays[f"member/{number}"]
-        if coefficients.ndim != 2 or coefficients.shape[1] != len(task.labels):
-            raise ValueError(f"member {number} has coefficients of shape {coefficients.shape}")
         parts = tuple((str(name), float(scale)) for name, scale in m["parts"])
+        shape = (sum(blocks[name].width for name, _ in parts) + 1, len(task.labels))
+        if coefficients.shape != shape:
+            raise ValueError(f"member {number} has coefficients of shape {coefficients.shape}, not {shape}")
         members.append(Member(parts, coefficients, float(m["weight"]), m["c"], m["label_share"]))
     return LinearVoter(task, members, blocks, spec, name)
