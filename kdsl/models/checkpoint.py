@@ -1,0 +1,254 @@
+"""Model directories: what may be loaded, and loading it. Safetensors only, no code of the checkpoint, no network."""
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from kdsl.errors import ConfigError
+
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy")
+WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")  # what a download takes, and nothing else
+CONFIGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
+FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+_EDGE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model ready to score: `image_processor` is None for text-only models."""
+
+    model: Any
+    tokenizer: Any
+    image_processor: Any | None
+    picture_token: int | None
+    fingerprint: str
+    context: int
+
+
+def folder_of(path: str, *, allow_download: bool = False) -> Path:
+    """The directory of a checkpoint given by path or hub id.
+
+    Raises:
+        ConfigError: no such directory, and no such checkpoint in the local hub cache.
+    """
+    if Path(path).is_dir():
+        return Path(path)
+    if path.count("/") != 1 or path.startswith((".", "/", "~")):
+        raise ConfigError(f"model: {path} is no directory; give the folder of a checkpoint that save_pretrained wrote.")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(path, local_files_only=not allow_download, allow_patterns=list(WANTED)))
+    except Exception as error:  # the hub has many errors; none of them can be used
+        raise ConfigError(
+            f"model: {path} is neither a directory nor a checkpoint in the local hub cache ({type(error).__name__}); "
+            "copy it to a folder and give the folder, or set allow_download: true."
+        ) from error
+
+
+def check(folder: Path) -> str:
+    """Refuse what must not or cannot be loaded, before anything of it is loaded.
+
+    Returns:
+        The architecture's `model_type`.
+
+    Raises:
+        ConfigError: naming the file and the next step.
+    """
+    for file in sorted(folder.rglob("*")):
+        if file.suffix.lower() in PICKLES:
+            raise ConfigError(
+                f"model: {folder} holds {file.name}, a format that can run code when it is opened; keep only the "
+                "safetensors and JSON files, or convert it with save_pretrained elsewhere."
+            )
+    if (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
+        raise ConfigError(f"model: {folder} holds a LoRA adapter and no model; give the folder of its base model.")
+    config = _json(folder, "config.json")
+    for name in CONFIGS:
+        if (folder / name).exists() and "auto_map" in _keys(_json(folder, name)):
+            raise ConfigError(
+                f"model: {name} in {folder} has auto_map, which runs the checkpoint's own code; use a checkpoint "
+                "of an architecture that transformers itself has, or delete the key if it does."
+            )
+    if (folder / "adapter_config.json").exists():
+        raise ConfigError(
+            f"model: {folder} holds adapter_config.json beside a model; merge the adapter or move it out."
+        )
+    for shard in _shards(folder):
+        _whole(shard)
+    kind = config.get("model_type")
+    if not isinstance(kind, str):
+        raise ConfigError(f"model: config.json in {folder} names no model_type; save the model with save_pretrained.")
+    return kind
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 that tells base models apart: configuration, tokenizer, and of each shard its header, edges and size."""
+    digest = hashlib.sha256()
+    for name in ("config.json", "tokenizer.json"):
+        file = folder / name
+        digest.update(name.encode() + (hashlib.sha256(file.read_bytes()).digest() if file.exists() else b""))
+    for shard in _shards(folder):
+        size = shard.stat().st_size
+        with shard.open("rb") as stream:
+            head = stream.read(8)
+            header = stream.read(struct.unpack("<Q", head)[0])
+            digest.update(shard.name.encode() + size.to_bytes(8, "little") + header + stream.read(_EDGE))
+            stream.seek(max(0, size - _EDGE))
+            digest.update(stream.read())
+    return digest.hexdigest()
+
+
+def load(path: str, *, device: str, max_pixels: int, min_pixels: int, allow_download: bool = False) -> Loaded:
+    """Load a checkpoint: bf16 on a GPU, fp32 on CPU, scaled-dot-product attention, in evaluation mode.
+
+    Args:
+        path: a directory or a hub id.
+        device: "cpu" or "cuda:N".
+        max_pixels: pictures are scaled down to so many pixels.
+        min_pixels: and up to so many.
+        allow_download: whether a hub id may be fetched; a cluster's executors never do.
+
+    Raises:
+        ConfigError: see `check`; or the checkpoint lacks weights, a tokenizer or an image processor.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
+
+    folder = folder_of(path, allow_download=allow_download)
+    kind = check(folder)
+    sees = kind in FAMILIES
+    safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    tokenizer, image_processor = None, None
+    if sees:
+        tokenizer, image_processor = _processor(folder, max_pixels, min_pixels, safe)
+    else:
+        tokenizer = _tried(folder, "a tokenizer", lambda: AutoTokenizer.from_pretrained(folder, **safe))
+    maker = AutoModelForImageTextToText if sees else AutoModelForCausalLM
+    dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
+    model, report = _tried(
+        folder,
+        "a model",
+        lambda: maker.from_pretrained(
+            folder, dtype=dtype, attn_implementation="sdpa", use_safetensors=True, output_loading_info=True, **safe
+        ),
+    )
+    missing = sorted(report["missing_keys"]) + sorted(str(key) for key in report.get("mismatched_keys", ()))
+    if missing:
+        raise ConfigError(
+            f"model: the weights in {folder} are half a checkpoint: {len(missing)} are missing or of another shape, "
+            f"first {missing[0]}; copy it again."
+        )
+    if sees and not hasattr(model.model, "get_rope_index"):
+        raise ConfigError(f"model: {kind} in {folder} gives no positions; known families: {', '.join(FAMILIES)}.")
+    model.to(device).eval()
+    return Loaded(
+        model=model,
+        tokenizer=tokenizer,
+        image_processor=image_processor,
+        picture_token=int(model.config.image_token_id) if sees else None,
+        fingerprint=fingerprint(folder),
+        context=int(model.config.get_text_config().max_position_embeddings),
+    )
+
+
+def device_of(wanted: Literal["auto", "cpu", "cuda"] | str) -> str:
+    """The device a setting means; "auto" is a GPU where there is one.
+
+    Raises:
+        ConfigError: a GPU is asked for and there is none.
+    """
+    import torch
+
+    there = torch.cuda.is_available()
+    if wanted == "auto":
+        return "cuda:0" if there else "cpu"
+    if wanted.startswith("cuda") and not there:
+        raise ConfigError(f"device: {wanted} given and no CUDA device is there; use cpu or auto.")
+    return wanted
+
+
+def _processor(folder: Path, max_pixels: int, min_pixels: int, safe: dict[str, Any]) -> tuple[Any, Any]:
+    from transformers import AutoProcessor
+    from transformers.image_utils import SizeDict
+
+    processor = _tried(folder, "a processor", lambda: _from(AutoProcessor, folder, safe))
+    if getattr(processor, "image_processor", None) is None:  # AutoProcessor falls back to a bare tokenizer, silently
+        raise ConfigError(
+            f"model: {folder} has a tokenizer and no image processor; copy preprocessor_config.json or "
+            "processor_config.json of the same model into it."
+        )
+    processor.image_processor.size = SizeDict(shortest_edge=min_pixels, longest_edge=max_pixels)
+    return processor.tokenizer, processor.image_processor
+
+
+def _from(maker: Any, folder: Path, safe: dict[str, Any]) -> Any:
+    return maker.from_pretrained(folder, **safe)
+
+
+def _tried(folder: Path, what: str, make: Any) -> Any:
+    try:
+        return make()
+    except Exception as error:
+        first = str(error).strip().splitlines()
+        raise ConfigError(
+            f"model: {folder} does not load as {what} ({type(error).__name__}: {first[0][:300] if first else ''}); "
+            "check that the copy is complete and of a known architecture."
+        ) from error
+
+
+def _shards(folder: Path) -> list[Path]:
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        names = sorted(set(_json(folder, index.name).get("weight_map", {}).values()))
+        lost = [name for name in names if Path(name).name != name or not (folder / name).is_file()]
+        if lost or not names:
+            raise ConfigError(
+                f"model: {folder} lacks {', '.join(lost) or 'every shard'} that {index.name} names; copy it again."
+            )
+        return [folder / name for name in names]
+    if not (folder / "model.safetensors").is_file():
+        raise ConfigError(f"model: {folder} holds no model.safetensors; give a checkpoint saved as safetensors.")
+    return [folder / "model.safetensors"]
+
+
+def _whole(shard: Path) -> None:
+    """A safetensors file states where its data end; a copy that stopped early is shorter."""
+    size = shard.stat().st_size
+    with shard.open("rb") as stream:
+        head = stream.read(8)
+        length = struct.unpack("<Q", head)[0] if len(head) == 8 else size
+        try:
+            header = json.loads(stream.read(length)) if 0 < length <= size - 8 else {}
+        except ValueError:
+            header = {}
+    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+    if not ends or 8 + length + max(ends) != size:
+        raise ConfigError(f"model: {shard} is damaged or cut off at {size:,} bytes; copy it again.")
+
+
+def _json(folder: Path, name: str) -> dict[str, Any]:
+    file = folder / name
+    if not file.is_file():
+        raise ConfigError(
+            f"model: {folder} holds no {name}; give the folder of a checkpoint that save_pretrained wrote."
+        )
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"model: {file} is no JSON; copy it again.") from error
+    return data if isinstance(data, dict) else {}
+
+
+def _keys(data: Any) -> Iterator[str]:
+    if isinstance(data, dict):
+        yield from data
+        for value in data.values():
+            yield from _keys(value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from _keys(value)

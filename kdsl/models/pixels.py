@@ -1,0 +1,117 @@
+"""Pictures from bytes to what a Qwen2-VL sees: decoded bounded, scaled in threads, cut into patches a batch."""
+
+import math
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kdsl import images
+from kdsl.errors import BadRow
+from kdsl.models.prefix import Patches
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+LONGEST = 50  # longer side over shorter at most; beyond it a picture is squeezed (Qwen2-VL itself refuses 200)
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Bounds of what is decoded, and of what the model sees; all in pixels but `max_bytes`."""
+
+    max_bytes: int
+    max_decoded: int
+    max_pixels: int
+    min_pixels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """A picture as the model will see it, before it is cut into patches; `tokens` is what it takes of the prompt."""
+
+    image: "Image"
+    tokens: int
+
+
+class Pixels:
+    """The picture side of one checkpoint."""
+
+    def __init__(self, image_processor: Any, sizes: Sizes) -> None:
+        self._processor = image_processor
+        self._sizes = sizes
+        self._unit = int(image_processor.patch_size) * int(image_processor.merge_size)
+
+    def scaled(self, content: bytes) -> Scaled:
+        """Decode and scale one picture.
+
+        Raises:
+            BadRow: see `kdsl.images.decode`.
+        """
+        image = images.decode(content, max_bytes=self._sizes.max_bytes, max_pixels=self._sizes.max_decoded)
+        return self.scale(image)
+
+    def scale(self, image: "Image") -> Scaled:
+        """Scale one decoded picture so that patches fit and its pixels lie between the bounds."""
+        from PIL import Image
+
+        wide, tall = self.target(image.width, image.height)
+        if (wide, tall) != image.size:
+            image = image.resize((wide, tall), Image.Resampling.BICUBIC)
+        return Scaled(image, (wide // self._unit) * (tall // self._unit))
+
+    def target(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height after scaling: multiples of a token's side, as `smart_resize` of Qwen2-VL has them."""
+        wide, tall = float(width), float(height)
+        wide, tall = max(wide, tall / LONGEST), max(tall, wide / LONGEST)
+        scale = 1.0
+        if wide * tall > self._sizes.max_pixels:
+            scale = math.sqrt(self._sizes.max_pixels / (wide * tall))
+        elif wide * tall < self._sizes.min_pixels:
+            scale = math.sqrt(self._sizes.min_pixels / (wide * tall))
+        round_ = math.floor if scale < 1 else math.ceil if scale > 1 else round
+        unit = self._unit
+        return max(1, round_(wide * scale / unit)) * unit, max(1, round_(tall * scale / unit)) * unit
+
+    def patches(self, scaled: Mapping[str, Scaled]) -> dict[str, Patches]:
+        """Cut pictures up, by name."""
+        names = sorted(scaled)
+        if not names:
+            return {}
+        made = self._processor(images=[scaled[name].image for name in names], do_resize=False, return_tensors="pt")
+        counts = [int(grid.prod()) for grid in made["image_grid_thw"]]
+        parts = made["pixel_values"].split(counts)
+        return {
+            name: Patches(part, grid) for name, part, grid in zip(names, parts, made["image_grid_thw"], strict=True)
+        }
+
+
+class Decoder:
+    """Threads that decode and scale pictures ahead of the model."""
+
+    def __init__(self, pixels: Pixels | None, threads: int) -> None:
+        self._pixels = pixels
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="pixels") if pixels else None
+
+    def start(self, names: Sequence[str], contents: Mapping[str, bytes]) -> "dict[str, Future[Scaled]]":
+        """Begin on the named pictures that have bytes; each once."""
+        if self._pool is None or self._pixels is None:
+            return {}
+        return {name: self._pool.submit(self._pixels.scaled, contents[name]) for name in names if name in contents}
+
+    def close(self) -> None:
+        """Stop the threads."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def finished(running: "Mapping[str, Future[Scaled]]") -> tuple[dict[str, Scaled], dict[str, BadRow]]:
+    """Wait for the pictures: those that can be seen, and what is wrong with the others."""
+    good: dict[str, Scaled] = {}
+    bad: dict[str, BadRow] = {}
+    for name, future in running.items():
+        try:
+            good[name] = future.result()
+        except BadRow as fault:
+            bad[name] = fault
+    return good, bad

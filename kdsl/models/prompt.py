@@ -1,0 +1,207 @@
+"""Prompts: what all items of a task share, and what one item adds. A dialogue cannot forge a turn of the chat.
+
+The chat template of the model is rendered once around two marks; the shared part ends where the item goes in.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kdsl.dialogue import Item, Turn
+from kdsl.errors import BadRow, ConfigError, ErrorCode
+from kdsl.models.batching import Encoded
+from kdsl.models.codes import Code
+from kdsl.taxonomy import Task
+
+SYSTEM = "You label messages and pictures of a shop's customer service. Answer with the code of one label."
+MISSING = "[picture]"  # stands for a picture of a dialogue that nobody could read
+
+_ITEM, _LEFT, _RIGHT = "\ue000item\ue000", "\ue000left\ue000", "\ue000right\ue000"
+_MARKUP = re.compile(r"<[^<>\s]{1,40}>")
+_UNSEEN = re.compile(r"[\s\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ue000\ufeff]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The model's chat around a prompt: text before and behind the item, and around each picture's tokens."""
+
+    before: str
+    behind: str
+    picture_left: str = ""
+    picture_right: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What of an item goes in at most."""
+
+    own_tokens: int = 1_024
+    pictures: int = 4
+
+
+class Prompter:
+    """Turns tasks and items into tokens for one tokenizer."""
+
+    def __init__(self, tokenizer: Any, picture_token: int | None, limits: Limits, descriptions: bool = True) -> None:
+        self.tokenizer = tokenizer
+        self.limits = limits
+        self._descriptions = descriptions
+        self._picture = picture_token
+        self._markers = forbidden(tokenizer)
+        self._marker_ids = frozenset(tokenizer.all_special_ids) | frozenset(tokenizer.added_tokens_decoder)
+        self._frame = frame(tokenizer, pictures=picture_token is not None)
+        self._behind = self._trusted(self._frame.behind)
+
+    def shared(self, task: Task, codes: Sequence[Code], order: Sequence[int]) -> tuple[int, ...]:
+        """Tokens of everything before the item: system text, question, and the labels in the order of their codes.
+
+        Args:
+            task: whose labels.
+            codes: one for each label, in the order in which they stand in the list.
+            order: `order[label]` is the place of the label's code in `codes`.
+        """
+        rows = sorted(zip(order, task.labels, strict=True), key=lambda row: row[0])
+        lines = []
+        for place, label in rows:
+            meaning = f": {self.clean(label.description)}" if self._descriptions and label.description else ""
+            lines.append(f"{codes[place].text}. {self.clean(label.name)}{meaning}\n")
+        return self._trusted(self._frame.before.replace(_ITEM, f"{self.clean(task.question)}\n" + "".join(lines)))
+
+    def own(self, item: Item, sizes: Mapping[str, int], room: int | None = None) -> Encoded:
+        """Tokens of one item and of the question's end; the oldest agent turns go first where it is too long.
+
+        Args:
+            item: a conversation or a picture.
+            sizes: tokens of each readable picture, by SHA-256.
+            room: tokens that the model's context leaves, where they are fewer than the limit.
+
+        Raises:
+            BadRow: a picture item whose picture is not in `sizes`, or nothing of the item fits.
+        """
+        pieces = self._picture_piece(item, sizes) if not item.turns else self._turn_pieces(item, sizes)
+        room = min(self.limits.own_tokens, room or self.limits.own_tokens) - len(self._behind)
+        left, cut = _shortened(pieces, room)
+        if not left:
+            raise BadRow(ErrorCode.TURN_TOO_LONG, f"the item does not fit into {room} tokens")
+        return self._encoded(left, cut)
+
+    def look(self, sha256: str, tokens: int) -> Encoded:
+        """Tokens of one picture by itself."""
+        return self._encoded([_Piece("user", self._picture_ids(sha256, {sha256: tokens}), (sha256,))], 0)
+
+    def _encoded(self, pieces: Sequence["_Piece"], cut: int) -> Encoded:
+        ids = [token for piece in pieces for token in piece.ids] + list(self._behind)
+        kinds = [int(self._picture is not None and token == self._picture) for token in ids]
+        return Encoded(tuple(ids), tuple(kinds), tuple(name for piece in pieces for name in piece.pictures), cut)
+
+    def clean(self, text: str) -> str:
+        """Text of a stranger: no token of the chat template, no markup, no line breaks, no invisible characters."""
+        text = unicodedata.normalize("NFC", text)
+        while True:  # what stands around a removed marker may form another
+            shorter = _MARKUP.sub(" ", text)
+            for marker in self._markers:
+                shorter = shorter.replace(marker, " ")
+            if shorter == text:
+                return _UNSEEN.sub(" ", text).strip()
+            text = shorter
+
+    def _untrusted(self, text: str) -> tuple[int, ...]:
+        ids = self.tokenizer.encode(self.clean(text), add_special_tokens=False)
+        return tuple(token for token in ids if token not in self._marker_ids)
+
+    def _trusted(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer.encode(text, add_special_tokens=False)) if text else ()
+
+    def _picture_ids(self, sha256: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        assert self._picture is not None  # noqa: S101 - sizes are empty for models that see no pictures
+        left, right = self._trusted(self._frame.picture_left), self._trusted(self._frame.picture_right)
+        return (*left, *([self._picture] * sizes[sha256]), *right)
+
+    def _picture_piece(self, item: Item, sizes: Mapping[str, int]) -> list["_Piece"]:
+        if not item.pictures or item.pictures[0].sha256 not in sizes:
+            raise BadRow(ErrorCode.IMAGE_MISSING, "there is no readable picture to look at")
+        name = item.pictures[0].sha256
+        return [_Piece("user", self._picture_ids(name, sizes), (name,))]
+
+    def _turn_pieces(self, item: Item, sizes: Mapping[str, int]) -> list["_Piece"]:
+        left = list(item.pictures)
+        shown = (
+            {p.sha256 for p in left[-self.limits.pictures :] if p.sha256 in sizes} if self.limits.pictures else set()
+        )
+        pieces = []
+        for turn in item.turns:
+            here, left = left[: len(turn.image_ids)], left[len(turn.image_ids) :]
+            names = [picture.sha256 for picture in here]
+            pieces.append(self._turn(turn, [name if name in shown else None for name in names], sizes))
+        return pieces
+
+    def _turn(self, turn: Turn, names: Sequence[str | None], sizes: Mapping[str, int]) -> "_Piece":
+        ids = [*self._trusted(f"{turn.speaker}:"), *self._untrusted(" " + turn.text)]
+        for name in names:
+            ids += self._trusted(" " + MISSING) if name is None else self._picture_ids(name, sizes)
+        return _Piece(turn.speaker, (*ids, *self._trusted("\n")), tuple(name for name in names if name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    speaker: str
+    ids: tuple[int, ...]
+    pictures: tuple[str, ...] = ()
+
+
+def frame(tokenizer: Any, *, pictures: bool) -> Frame:
+    """How a model's own chat template frames a prompt; a plain frame where it has none.
+
+    Raises:
+        ConfigError: the template drops what it is given.
+    """
+    if not getattr(tokenizer, "chat_template", None):
+        return Frame(f"{SYSTEM}\n{_ITEM}\n", "\nAnswer:\n")
+    ask = f"{_ITEM}{_LEFT}"
+    text = _render(tokenizer, [{"role": "system", "content": SYSTEM}, {"role": "user", "content": ask}])
+    if ask not in text or SYSTEM not in text:
+        raise ConfigError("model: its chat template drops the system or the user text; use an instruction-tuned model.")
+    before, behind = text.split(_LEFT)
+    left = right = ""
+    if pictures:
+        parts = [{"type": "text", "text": _LEFT}, {"type": "image"}, {"type": "text", "text": _RIGHT}]
+        around = _render(tokenizer, [{"role": "user", "content": parts}]).split(_LEFT)[-1].split(_RIGHT)[0]
+        left, mark, right = _around(around, tokenizer)
+        if not mark:
+            raise ConfigError("model: its chat template has no place for a picture; is it the processor of this model?")
+    return Frame(before, behind, left, right)
+
+
+def forbidden(tokenizer: Any) -> tuple[str, ...]:
+    """Strings that steer the model and so never come from a shopper, longest first."""
+    added = {str(token) for token in tokenizer.added_tokens_decoder.values()}
+    found = added | set(tokenizer.all_special_tokens)
+    return tuple(sorted((text for text in found if text.strip()), key=lambda text: (-len(text), text)))
+
+
+def _render(tokenizer: Any, messages: list[dict[str, Any]]) -> str:
+    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+
+
+def _around(text: str, tokenizer: Any) -> tuple[str, str, str]:
+    for marker in ("<|image_pad|>", getattr(tokenizer, "image_token", None)):
+        if marker and marker in text:
+            return text.partition(marker)
+    return "", "", ""
+
+
+def _shortened(pieces: Sequence[_Piece], room: int) -> tuple[list[_Piece], int]:
+    """Drop the oldest agent turns, then the shopper's, until the rest fits; then cut the last one's head."""
+    left, cut = list(pieces), 0
+    while len(left) > 1 and sum(len(piece.ids) for piece in left) > room:
+        agents = [at for at, piece in enumerate(left) if piece.speaker == "agent"]
+        del left[agents[0] if agents else 0]
+        cut += 1
+    if left and len(left[0].ids) > room:
+        piece = left[0]
+        if piece.pictures or room < 8:
+            return [], cut + 1
+        return [_Piece(piece.speaker, (*piece.ids[:2], *piece.ids[len(piece.ids) - room + 2 :]))], cut + 1
+    return left, cut

@@ -1,0 +1,58 @@
+"""Codes and batches."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdsl.errors import ConfigError
+from kdsl.models.batching import padding_efficiency, plan
+from kdsl.models.codes import codes, orders
+
+
+@pytest.mark.parametrize("n", [2, 26, 27, 62, 77])
+def test_every_label_gets_one_token_of_its_own(scorer, n):
+    found = codes(scorer.loaded.tokenizer, n)
+    assert len({code.token for code in found}) == len({code.text for code in found}) == n
+    for code in found:
+        assert scorer.loaded.tokenizer.encode(code.text) == [code.token]
+
+
+def test_the_first_codes_are_the_capital_letters(scorer):
+    assert "".join(code.text for code in codes(scorer.loaded.tokenizer, 26)) == "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def test_a_task_with_more_labels_than_codes_is_refused(scorer):
+    with pytest.raises(ConfigError, match=r"codes of letters and digits whole and the task has 5000 labels; split"):
+        codes(scorer.loaded.tokenizer, 5_000)
+
+
+@given(st.integers(2, 80).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n))))
+def test_permutations_are_permutations_and_differ(case):
+    n, permutations = case
+    found = orders(n, permutations)
+    assert len(set(found)) == permutations
+    assert all(sorted(order) == list(range(n)) for order in found)
+
+
+def test_too_many_permutations_are_refused():
+    with pytest.raises(ConfigError, match="permutations: 4 given; 1 to 3"):
+        orders(3, 4)
+
+
+@given(st.lists(st.integers(1, 300), max_size=60), st.integers(1, 2_000), st.integers(1, 40), st.integers(0, 50))
+def test_each_item_is_in_one_batch_within_the_budget(lengths, budget, window, shared):
+    batches = plan(lengths, budget=budget, window=window, shared=shared)
+    assert sorted(at for batch in batches for at in batch) == list(range(len(lengths)))
+    for batch in batches:
+        longest = max(lengths[at] for at in batch) + shared
+        assert len(batch) == 1 or len(batch) * longest <= budget
+        assert len({at // window for at in batch}) == 1
+
+
+def test_sorting_by_length_wastes_little():
+    lengths = [20 + int(Random(at).paretovariate(2) * 40) for at in range(1_000)]
+    assert padding_efficiency(lengths, plan(lengths, budget=4_096, window=256)) >= 0.9
+    unsorted = [list(range(at, at + 20)) for at in range(0, 1_000, 20)]
+    assert padding_efficiency(lengths, unsorted) < 0.75

@@ -1,0 +1,147 @@
+"""Scores do not depend on how they are computed: shared part cached or not, any batch, any order of rows."""
+
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+
+from kdsl.models import batching, prefix
+from kdsl.models.mllm import ModelSettings, Scorer
+
+CLOSE = 1e-4
+
+
+def test_the_cached_prefix_gives_the_same_scores_for_pictures_of_different_sizes(scorer, scene, pictures, contents):
+    cached = scorer.score(scene, pictures, contents)
+    full = scorer.score(scene, pictures, contents, reuse_prefix=False)
+    assert not cached.faults
+    np.testing.assert_allclose(cached.log_probs, full.log_probs, atol=CLOSE)
+    assert np.ptp(cached.log_probs, axis=0).max() > 100 * CLOSE  # the pictures do not all score alike
+
+
+def test_the_cached_prefix_gives_the_same_scores_for_dialogues_with_pictures(scorer, intent, dialogues, contents):
+    assert any(item.pictures for item in dialogues)
+    cached = scorer.score(intent, dialogues, contents)
+    full = scorer.score(intent, dialogues, contents, reuse_prefix=False)
+    np.testing.assert_allclose(cached.log_probs, full.log_probs, atol=CLOSE)
+
+
+def test_logits_equal_those_of_the_model_called_plainly_with_its_own_positions(scorer, scene, pictures, contents):
+    scored = scorer.score(scene, pictures[:1], contents)
+    asked = scorer.plan(scene)
+    name = pictures[0].pictures[0].sha256
+    scaled = {name: scorer.pixels.scaled(contents[name])}
+    own = scorer.encode(pictures[0], scaled)
+    patch = scorer.pixels.patches(scaled)[name]
+    ids = torch.tensor([[*asked.shared[0], *own.ids]])
+    kinds = torch.tensor([[0] * len(asked.shared[0]) + list(own.kinds)])
+    with torch.inference_mode():
+        logits = scorer.loaded.model(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            mm_token_type_ids=kinds,
+            pixel_values=patch.pixels,
+            image_grid_thw=patch.grid[None],
+        ).logits[0, -1, list(asked.tokens)]
+    np.testing.assert_allclose(scored.log_probs[0], logits.double().log_softmax(0).numpy(), atol=CLOSE)
+
+
+@pytest.mark.parametrize("tokens", [64, 700, 20_000])
+def test_the_batch_changes_no_label_and_no_score(settings, scorer, intent, dialogues, contents, tokens):
+    alone = np.concatenate([scorer.score(intent, [item], contents).log_probs for item in dialogues])
+    order = Random(tokens).sample(range(len(dialogues)), len(dialogues))
+    other = Scorer(scorer.loaded, settings.model_copy(update={"batch_tokens": tokens, "window": 7}))
+    shuffled = other.score(intent, [dialogues[at] for at in order], contents)
+    assert np.array_equal(shuffled.log_probs.argmax(1), alone[order].argmax(1))
+    np.testing.assert_allclose(shuffled.log_probs, alone[order], atol=CLOSE)
+
+
+def test_rows_are_log_probabilities_over_the_labels(scorer, intent, dialogues, contents):
+    scored = scorer.score(intent, dialogues, contents)
+    assert scored.log_probs.shape == (len(dialogues), 4)
+    np.testing.assert_allclose(np.exp(scored.log_probs).sum(1), 1, atol=1e-9)
+
+
+def test_right_padding_is_refused_and_would_be_wrong(scorer, intent, dialogues, contents):
+    asked = scorer.plan(intent)
+    items = [scorer.encode(item, {}) for item in dialogues if not item.pictures][:4]
+    assert len({len(item.ids) for item in items}) > 1
+    left = batching.collate(items, scorer.pad)
+    tokens = torch.tensor(asked.tokens)
+    right = batching.Batch(*(_moved(part, left.mask) for part in (left.ids, left.mask, left.kinds)), ())
+    with torch.inference_mode():
+        shared = prefix.run(scorer.loaded.model, asked.shared[0])
+        good = prefix.code_logits(scorer.loaded.model, left, tokens, prefix=shared)
+        with pytest.raises(ValueError, match="pad at the left"):
+            prefix.code_logits(scorer.loaded.model, right, tokens, prefix=shared)
+        states = _states_unguarded(scorer.loaded.model, right, shared)
+        wrong = prefix.over(scorer.loaded.model, states[:, -1], tokens)
+    short = [row for row, item in enumerate(items) if len(item.ids) < left.ids.shape[1]]
+    assert (good - wrong)[short].abs().max() > 100 * CLOSE
+
+
+def _moved(part, mask):
+    """The same rows with their padding at the right."""
+    return torch.stack([torch.cat([row[m.bool()], row[~m.bool()]]) for row, m in zip(part, mask, strict=True)])
+
+
+def _states_unguarded(model, batch, shared):
+    whole = torch.cat([batch.mask.new_ones((len(batch.ids), len(shared.ids))), batch.mask], 1)
+    positions = prefix._positions(model, batch.ids, batch.mask, batch.kinds, grid=None, before=len(shared.ids))
+    given = {"attention_mask": whole, "position_ids": positions, "past_key_values": shared.expanded(len(batch.ids))}
+    return model.base_model(input_ids=batch.ids, use_cache=True, **given).last_hidden_state
+
+
+def test_permutations_move_the_codes_and_are_averaged(settings, scorer, scene, pictures, contents):
+    one = scorer.score(scene, pictures, contents).log_probs
+    many = Scorer(scorer.loaded, settings.model_copy(update={"permutations": 5}))
+    assert len(set(many.plan(scene).orders)) == 5
+    averaged = many.score(scene, pictures, contents)
+    np.testing.assert_allclose(np.exp(averaged.log_probs).sum(1), 1, atol=1e-9)
+    assert np.abs(averaged.log_probs - one).max() > 100 * CLOSE
+    full = many.score(scene, pictures, contents, reuse_prefix=False)
+    np.testing.assert_allclose(averaged.log_probs, full.log_probs, atol=CLOSE)
+
+
+def test_a_text_only_model_goes_through_the_same_code(tiny_text, intent, dialogues):
+    text = Scorer.load(ModelSettings(path=str(tiny_text), device="cpu"))
+    assert text.loaded.picture_token is None
+    cached = text.score(intent, dialogues, {})
+    full = text.score(intent, dialogues, {}, reuse_prefix=False)
+    assert not cached.faults
+    np.testing.assert_allclose(cached.log_probs, full.log_probs, atol=CLOSE)
+    assert np.ptp(cached.log_probs, axis=0).max() > 100 * CLOSE
+
+
+def test_a_picture_is_encoded_once_a_batch(scorer, scene, pictures, contents):
+    scored = scorer.score(scene, pictures[:1] * 5, contents)
+    assert scored.counts["pictures_encoded"] == 1
+    assert np.ptp(scored.log_probs, axis=0).max() < CLOSE
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_bf16_labels_mostly_agree_with_fp32(settings, scorer, intent, dialogues, contents):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    fast = Scorer.load(settings.model_copy(update={"device": "cuda"}))
+    assert fast.loaded.model.dtype == torch.bfloat16
+    a = fast.score(intent, dialogues, contents).log_probs.argmax(1)
+    b = scorer.score(intent, dialogues, contents).log_probs.argmax(1)
+    assert (a == b).mean() >= 0.8
+
+
+@pytest.mark.gpu
+def test_out_of_memory_on_a_gpu_halves_the_batch(settings, intent, dialogues, contents):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    fast = Scorer.load(settings.model_copy(update={"device": "cuda", "batch_tokens": 10**9, "window": 65_536}))
+    fast.score(intent, dialogues, contents)
+    used = torch.cuda.memory_reserved() + 64 * 2**20
+    torch.cuda.set_per_process_memory_fraction(used / torch.cuda.get_device_properties(0).total_memory)
+    try:
+        scored = fast.score(intent, dialogues * 400, contents)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert scored.counts["halved"] > 0
+    assert not np.isnan(scored.log_probs).any()
