@@ -128,7 +128,7 @@ def _solved(voice: _Voice) -> list[Said]:
     return [
         ("user", voice.say(_SMALL["solved"])),
         ("agent", voice.agent(1.0)),
-        ("user", f"{voice.say(_SMALL['next'])} {voice.wish()}"),
+        ("user", f"{voice.say(_SMALL['next'])} {_lowered(voice.wish())}"),
         ("agent", _close(voice)),
     ]
 
@@ -169,6 +169,11 @@ def _outside(voice: _Voice) -> list[Said]:
     if voice.dice.random() < 0.5:
         said = [("user", voice.say(_SMALL["greeting"])), ("agent", voice.say(_SMALL["hello"])), *said]
     return said
+
+
+def _lowered(text: str) -> str:
+    """The sentence as it goes on after other words; `I` stays as it is."""
+    return text if text.startswith(("I ", "I'")) else text[:1].lower() + text[1:]
 
 
 def _close(voice: _Voice) -> str:

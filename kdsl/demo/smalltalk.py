@@ -105,7 +105,7 @@ OUT_OF_SCOPE = (
 VALUES: dict[str, tuple[str, ...]] = {
     "thing": (
         *("kettle", "lamp", "jacket", "pair of boots", "backpack", "mug set", "blender", "scarf", "desk chair"),
-        *("headphones", "toaster", "raincoat", "tent", "clock", "phone case", "rug", "teapot", "sweater", "keyboard"),
+        *("headset", "toaster", "raincoat", "tent", "clock", "phone case", "rug", "teapot", "sweater", "keyboard"),
         *("puzzle", "suitcase", "coffee grinder", "shirt", "curtain", "bike light", "yoga mat", "vase", "umbrella"),
     ),
     "colour": ("blue", "green", "red", "grey", "black", "white", "yellow", "dark blue", "beige", "purple"),

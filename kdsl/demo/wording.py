@@ -26,7 +26,7 @@ class Slot:
 class Template:
     """A sentence cut into fixed text, choices and slots."""
 
-    pieces: tuple[str | tuple[str, ...] | Slot, ...]
+    pieces: tuple["str | Slot | tuple[Template, ...]", ...]
 
     def say(self, dice: Random, values: Mapping[str, str]) -> str:
         """The sentence with its choices made and its slots filled."""
@@ -35,7 +35,7 @@ class Template:
             if isinstance(piece, str):
                 words.append(piece)
             elif isinstance(piece, tuple):
-                words.append(dice.choice(piece))
+                words.append(dice.choice(piece).say(dice, values))
             else:
                 words.append(values[piece.name])
         return "".join(words)
@@ -51,7 +51,9 @@ class Wordings:
     def say(self, dice: Random, values: Mapping[str, str], part: Part) -> str:
         """One of the ways; in the nights some are new."""
         known = part == "history" or not self.late or dice.random() >= NEW
-        return dice.choice(self.shared if known else self.late).say(dice, values)
+        way = dice.choice(self.shared if known else self.late)
+        said = way.say(dice, values)
+        return said[:1].upper() + said[1:] if isinstance(next(iter(way.pieces), ""), Slot) else said
 
 
 def wordings(lines: Sequence[str]) -> Wordings:
@@ -63,13 +65,13 @@ def wordings(lines: Sequence[str]) -> Wordings:
 
 def compile_template(line: str) -> Template:
     """Cut one template into its pieces."""
-    pieces: list[str | tuple[str, ...] | Slot] = []
+    pieces: list[str | Slot | tuple[Template, ...]] = []
     at = 0
     for match in _TOKEN.finditer(line):
         if match.start() > at:
             pieces.append(line[at : match.start()])
         choice, slot = match.groups()
-        pieces.append(Slot(slot) if slot else tuple(choice.split("|")))
+        pieces.append(Slot(slot) if slot else tuple(map(compile_template, choice.split("|"))))
         at = match.end()
     if at < len(line):
         pieces.append(line[at:])
