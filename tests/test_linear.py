@@ -8,8 +8,8 @@ import pytest
 
 from kdsl.dialogue import Item, Line, Picture, Turn
 from kdsl.errors import ConfigError, ReleaseError
+from kdsl.models import choose, linear, logistic
 from kdsl.models import encoder as encoders
-from kdsl.models import linear
 from kdsl.models.logistic import fit_logistic, fit_pool, log_softmax, reduce
 from kdsl.taxonomy import Label, Task
 
@@ -84,6 +84,17 @@ def test_many_labels_of_few_examples() -> None:
     items = [said(f"{name}{n}", f"{name.split()[1] * 2} question {n}") for name in names for n in range(2)]
     gold = [item.item_id[:-1] for item in items]
     assert np.mean(np.array(top(fit(task, items, gold), *items)) == np.array(gold)) > 0.9
+
+
+def test_choices_on_a_sample_and_leading_directions_say_much_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = {"refund": "refund money", "parcel": "parcel late", "rust": "rusty metal"}
+    items = [said(f"{name}{n}", f"{text} {n}") for name, text in words.items() for n in range(20)]
+    gold = [item.item_id.rstrip("0123456789") for item in items]
+    exact = fit(TASK, items, gold)
+    monkeypatch.setattr(choose, "MAX_CHOOSING", 25)
+    monkeypatch.setattr(logistic, "MAX_EXACT", 10)
+    rough = fit(TASK, items, gold)
+    assert top(rough, *items) == top(exact, *items) == gold
 
 
 def test_the_packaged_encoder_is_used_recorded_and_checked(tmp_path: Path) -> None:
