@@ -47,42 +47,42 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
         late_days = [files.first_night + timedelta(days=day) for day in LATE]
         in_time, late = split_late(files.nights, late_days)
         console.say(f"  {files.n_dialogues} dialogues and {files.n_pictures} pictures in {folder}, some of them broken")
-    with _chapter("2. Ingest: labelled history to learn from, fourteen nights to label", took):
+    with _chapter("2. Ingest: a labelled history, and fourteen nights to label", took):
         ingest(spark, settings, format="jsonl", path=str(files.history), split="train")
         ingest(spark, settings, format="jsonl", path=str(in_time), split="test")
-    with _chapter("3. Fit: learn a release from the history, scored out of fold", took):
+    with _chapter("3. Fit: learn a release, scored out of fold", took):
         release = fit(lake, settings)
         console.say(f"  {release.manifest.release_id} in {release.path}")
     with _chapter("4. Label: one run a night", took):
         for night in _nights(files.first_night, files.last_night):
             console.say(f"{night}")
             label(lake, settings, release, Days(night, night))
-    with _chapter("5. Backfill: dialogues of three nights arrive late; the same command labels just those", took):
+    with _chapter("5. Backfill: what arrived late for three nights", took):
         ingest(spark, settings, format="jsonl", path=str(late), split="test")
         label(lake, settings, release, Days(late_days[0], late_days[-1]))
-    with _chapter("6. Evaluate: weighted F1 on gold that the release never saw", took):
+    with _chapter("6. Evaluate: weighted F1 on gold it never saw", took):
         evaluate(lake, settings, release, "test")
     with _chapter("7. The lake, as an analyst sees it", took):
         sql.views(lake)
-        for query in QUERIES:
-            console.say(f"> {query}")
+        for title, query in QUERIES.items():
+            console.say(title)
             sql.show(spark.sql(query), 16)
     console.out.print(Rule("Where the time went"))
     for name, seconds in took.items():
-        console.say(f"  {name:<86} {seconds:6.1f} s")
+        console.say(f"  {name:<62} {seconds:6.1f} s")
     console.say(f'\nAsk it yourself: ./spark-submit.sh sql --lake {settings.lake} "SHOW COLUMNS IN labels"')
 
 
-QUERIES = (
-    "SELECT event_date, round(max(value) FILTER (WHERE task = 'intent'), 3) AS intent_weighted_f1, "
+QUERIES = {
+    "Weighted F1 by night (a night has few labelled rows: its interval is wide)": "SELECT event_date, round(max(value) FILTER (WHERE task = 'intent'), 3) AS intent_weighted_f1, "
     "round(max(value) FILTER (WHERE task = 'scene'), 3) AS scene_weighted_f1 "
     "FROM current_metrics WHERE metric = 'weighted_f1' GROUP BY event_date ORDER BY event_date",
-    "SELECT label, count(*) AS dialogues, round(avg(score), 3) AS mean_score FROM labels WHERE task = 'intent' "
+    "What shoppers wanted": "SELECT label, count(*) AS dialogues, round(avg(score), 3) AS mean_score FROM labels WHERE task = 'intent' "
     "GROUP BY label ORDER BY dialogues DESC",
-    "SELECT error_code, count(*) AS records FROM quarantine GROUP BY error_code",
-    "SELECT job, state, count(*) AS runs, round(sum(seconds_sum), 1) AS seconds FROM (SELECT job, state, "
+    "What could not come in": "SELECT error_code, count(*) AS records FROM quarantine GROUP BY error_code",
+    "What ran": "SELECT job, state, count(*) AS runs, round(sum(seconds_sum), 1) AS seconds FROM (SELECT job, state, "
     "aggregate(map_values(seconds), 0D, (a, s) -> a + s) AS seconds_sum FROM runs) GROUP BY job, state ORDER BY job",
-)
+}
 
 
 def split_late(nights: Path, days: list[date]) -> tuple[Path, Path]:

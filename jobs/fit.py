@@ -121,9 +121,9 @@ def _learn(
 
 
 def _code_digest() -> str:
-    """SHA-256 over the source of `kdsl`: other code may learn another release from the same gold."""
+    """SHA-256 over the source of `kdsl` without its demo: other code may learn another release from the same gold."""
     root = Path(kdsl.__file__).parent
     digest = hashlib.sha256()
-    for file in sorted(root.rglob("*.py")):
+    for file in sorted(set(root.rglob("*.py")) - set((root / "demo").rglob("*.py"))):
         digest.update(str(file.relative_to(root)).encode() + file.read_bytes())
     return digest.hexdigest()

@@ -220,7 +220,7 @@ def test_bad_items_become_error_rows_and_the_others_are_labelled(night: Shop) ->
     _conversation(night, "odd", day, [("user", "\u202e\ufffd \U0001f4e6 where is my parcel", ["no-such-picture"])])
     _image(night, "none", day, b"")
     _image(night, "half", day, bytes(good["content"])[:2000])
-    _image(night, "noise", day, b"GIF89a but not really")
+    _image(night, "noise", day, b"not a picture at all")
     _image(night, "lost", day, None, "images/lost.jpg")
     _image(night, "fine", day, bytes(good["content"]))
     run = night.label(Days(day, day))
