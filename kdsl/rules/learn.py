@@ -1,35 +1,36 @@
-"""From labelled examples to a rule base: searches with a fold held out each, then selection on the held-out votes."""
+"""From labelled examples to a rule base: searches with a fold held out each, selection, calibration out of fold."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from kdsl.rules.calibrate import Calibration, calibrate
 from kdsl.rules.examples import Examples, folds_of, rows_of
 from kdsl.rules.propose import Proposer
-from kdsl.rules.provenance import Evidence, Provenance, wilson_low
+from kdsl.rules.provenance import Evidence, Provenance
 from kdsl.rules.record import Candidate, Record
-from kdsl.rules.reward import Z
 from kdsl.rules.rule import Rule
 from kdsl.rules.ruleset import RuleSet
 from kdsl.rules.search import Found, search_label
-from kdsl.rules.select import Votes, select, votes_of
+from kdsl.rules.select import Selection, select, votes_of
 
 BUDGET = 300  # iterations a label and fold
 FOLDS = 5
 SHOWN_IDS = 20  # examples and counter-examples kept by id
-ELIGIBLE = 24  # rules of a label that may vote on a fold, the best of those found without it
 
 Job = tuple[int, str]  # fold held out, label
-Search = Callable[[Job], Found]
-Mapper = Callable[[Search, Sequence[Job]], Iterable[Found]]
+Mapper = Callable[[Callable[[Job], Found], Sequence[Job]], Iterable[Found]]
 
 
 @dataclass(frozen=True)
 class Learned:
-    """A rule base with its weights (log-odds by rule id), the log prior of the labels, and the record of the search."""
+    """A rule base: rules, their calibrated weights (log-odds by rule id), log prior of the labels, and the record."""
 
     rules: RuleSet
     weights: Mapping[str, float]
     log_prior: tuple[float, ...]  # in the order of `record.labels`
+    calibration: Calibration
     record: Record
 
 
@@ -37,7 +38,7 @@ def learn(
     task: str,
     labels: Sequence[str],
     examples: Examples,
-    proposers: Callable[[], Sequence[Proposer]],
+    proposers: Sequence[Proposer],
     *,
     taxonomy: str,
     seed: int,
@@ -51,40 +52,28 @@ def learn(
 
     Args:
         labels: the task's labels in taxonomy order.
-        proposers: makes the proposers, once a fold.
+        proposers: asked for each label and fold; they see the rows of the search alone.
         by_hand: rules that people pinned, wrote, edited or banned: they stay, and a banned meaning is not learned.
         search: searches one label; the benchmark passes greedy search here.
-        mapper: runs the searches, in order; the answer does not depend on how.
+        mapper: runs the searches and gives their results in order; the answer does not depend on how.
     """
     masks = folds_of(examples, folds, seed)
     jobs = [(fold, label) for fold in range(folds) for label in labels if examples.where(label)]
-    made: dict[int, Sequence[Proposer]] = {}
 
     def run(job: Job) -> Found:
         fold, label = job
-        if fold not in made:
-            made[fold] = proposers()
         rows = examples.all_rows & ~masks[fold]
-        return search(task, label, examples, rows, made[fold], budget=budget, seed=seed, fold=fold)
+        return search(task, label, examples, rows, proposers, budget=budget, seed=seed, fold=fold)
 
-    candidates: list[Candidate] = []
-    interrupted = False
-    for found in mapper(run, jobs):
-        candidates += found.candidates
-        if found.interrupted:
-            interrupted = True
-            break
+    candidates, interrupted = _gather(mapper(run, jobs))
     hands = [rule for rule in by_hand.rules if rule.task == task] if by_hand else []
     banned = {rule for rule in hands if not rule.active}
     forced = [rule for rule in hands if rule.active]
-    first: dict[Rule, Candidate] = {}
-    for one in candidates:
-        if one.rule not in banned:
-            first.setdefault(one.rule, one)
-    pool = [*forced, *(rule for rule in first if rule not in forced)]
-    fired = held_out(pool, forced, examples, masks, candidates)
-    votes = votes_of(pool, fired, examples.labels, labels)
-    chosen = select(votes, range(len(forced)))
+    usable = [one for one in candidates if one.rule not in banned]
+    problem = _Problem(examples, tuple(labels), tuple(forced), masks)
+    pool, chosen = problem.choose(usable, examples.all_rows)
+    calibration = problem.calibration(usable)
+    unseen = {rule: problem.unseen(rule, usable) for rule in (pool[i] for i in chosen.kept)}
     record = Record(
         task=task,
         seed=seed,
@@ -93,58 +82,90 @@ def learn(
         labels=tuple(labels),
         candidates=tuple(candidates),
         selected=tuple(pool[i].rule_id for i in chosen.kept),
-        votes={pool[i].rule_id: _votes(pool[i], fired[i], examples) for i in chosen.kept},
+        votes={rule.rule_id: _votes(rule, rows, examples) for rule, rows in unseen.items()},
         interrupted=interrupted,
     )
-    kept = [_told(pool[i], fired[i], examples, first.get(pool[i]), record) for i in chosen.kept]
+    first: dict[Rule, Candidate] = {}
+    for one in candidates:
+        first.setdefault(one.rule, one)
+    kept = [_told(rule, rows, examples, first.get(rule), seed) for rule, rows in unseen.items()]
     return Learned(
         rules=RuleSet(taxonomy, (*kept, *banned), dict(examples.matching)),
-        weights={pool[i].rule_id: weight for i, weight in zip(chosen.kept, chosen.weights, strict=True)},
+        weights={
+            pool[i].rule_id: weight * calibration.slope for i, weight in zip(chosen.kept, chosen.weights, strict=True)
+        },
         log_prior=tuple(chosen.log_prior.tolist()),
+        calibration=calibration,
         record=record,
     )
 
 
-def held_out(
-    pool: Sequence[Rule],
-    forced: Sequence[Rule],
-    examples: Examples,
-    masks: Sequence[int],
-    candidates: Sequence[Candidate],
-) -> list[list[int]]:
-    """Rows on which each rule may vote: it fires there, and was found, or would have ranked, without their fold.
+@dataclass(frozen=True)
+class _Problem:
+    """What selection needs beside the candidates: examples, labels, rules of people, masks of the folds."""
 
-    A rule that people made was never fitted to a row: it votes on all.
-    """
-    fires = [examples.rule_mask(rule.atoms) for rule in pool]
-    met = {(one.rule, one.fold) for one in candidates}
-    votes = [fires[i] if rule in forced else 0 for i, rule in enumerate(pool)]
-    by_label: dict[str, list[int]] = {}
-    for i, rule in enumerate(pool):
-        by_label.setdefault(rule.label, []).append(i)
-    for fold, mask in enumerate(masks):
-        rest = examples.all_rows & ~mask
-        for label, members in by_label.items():
-            positives = examples.where(label) & rest
-            worth = {i: _worth(fires[i] & rest, positives) for i in members}
-            own = sorted((worth[i] for i in members if (pool[i], fold) in met), reverse=True)
-            least = own[min(len(own), ELIGIBLE) - 1] if own else float("inf")
-            for i in members:
-                if (pool[i], fold) in met or worth[i] >= max(least, 1e-9):
-                    votes[i] |= fires[i] & mask
-    return [rows_of(mask) for mask in votes]
+    examples: Examples
+    labels: tuple[str, ...]
+    forced: tuple[Rule, ...]
+    masks: Sequence[int]
+
+    def choose(self, candidates: Sequence[Candidate], rows: int) -> tuple[list[Rule], Selection]:
+        """Select among the candidates by the rows of a mask that each did not grow on; the pool, and who is in."""
+        votes = {rule: self.examples.rule_mask(rule.atoms) for rule in self.forced}
+        for one in candidates:
+            if one.rule not in self.forced:
+                outside = self.examples.rule_mask(one.rule.atoms) & self.masks[one.fold]
+                votes[one.rule] = votes.get(one.rule, 0) | one.judged | outside
+        pool = list(votes)
+        inside = rows_of(rows)
+        at = {row: i for i, row in enumerate(inside)}
+        fired = [[at[row] for row in rows_of(votes[rule] & rows)] for rule in pool]
+        gold = [self.examples.labels[row] for row in inside]
+        return pool, select(votes_of(pool, fired, gold, self.labels), range(len(self.forced)))
+
+    def calibration(self, candidates: Sequence[Candidate]) -> Calibration:
+        """From predictions for each fold by the rules found and selected without it."""
+        sums = np.zeros((len(self.examples), len(self.labels)))
+        priors = np.zeros((len(self.examples), len(self.labels)))
+        fired = np.zeros(len(self.examples), bool)
+        for fold, mask in enumerate(self.masks):
+            own = [one for one in candidates if one.fold == fold]
+            pool, chosen = self.choose(own, self.examples.all_rows & ~mask)
+            priors[rows_of(mask)] = chosen.log_prior
+            for i, weight in zip(chosen.kept, chosen.weights, strict=True):
+                rows = rows_of(self.examples.rule_mask(pool[i].atoms) & mask)
+                sums[rows, self.labels.index(pool[i].label)] += weight
+                fired[rows] = True
+        gold = np.array([self.labels.index(label) for label in self.examples.labels])
+        return calibrate(sums, priors, fired, gold)
+
+    def unseen(self, rule: Rule, candidates: Sequence[Candidate]) -> list[int]:
+        """Rows the rule fires on that no search that met it could see; all rows for a rule that people made."""
+        mask = self.examples.all_rows if rule in self.forced else 0
+        for one in candidates:
+            if one.rule == rule:
+                mask |= self.masks[one.fold]
+        return rows_of(mask & self.examples.rule_mask(rule.atoms))
 
 
-def _worth(fired: int, positives: int) -> float:
-    right = (fired & positives).bit_count()
-    return wilson_low(right, fired.bit_count(), Z) * right / max(1, positives.bit_count())
+def _gather(results: Iterable[Found]) -> tuple[list[Candidate], bool]:
+    """Candidates of the searches until one of them was interrupted."""
+    candidates: list[Candidate] = []
+    try:
+        for found in results:
+            candidates += found.candidates
+            if found.interrupted:
+                return candidates, True
+    except KeyboardInterrupt:
+        return candidates, True
+    return candidates, False
 
 
 def _votes(rule: Rule, rows: Sequence[int], examples: Examples) -> tuple[tuple[str, bool], ...]:
     return tuple((examples.ids[row], examples.labels[row] == rule.label) for row in rows)
 
 
-def _told(rule: Rule, unseen: Sequence[int], examples: Examples, found: Candidate | None, record: Record) -> Rule:
+def _told(rule: Rule, unseen: Sequence[int], examples: Examples, found: Candidate | None, seed: int) -> Rule:
     """The rule with its evidence, and its provenance if the search made it."""
     rows = rows_of(examples.rule_mask(rule.atoms))
     right = [row for row in rows if examples.labels[row] == rule.label]
@@ -164,9 +185,6 @@ def _told(rule: Rule, unseen: Sequence[int], examples: Examples, found: Candidat
         parent=found.parent,
         proposer="+".join(found.proposers),
         budget=found.budget,
-        seed=record.seed,
+        seed=seed,
     )
     return replace(rule, evidence=evidence, provenance=made)
-
-
-__all__ = ["BUDGET", "FOLDS", "Learned", "Votes", "learn"]

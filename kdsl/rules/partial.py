@@ -9,6 +9,7 @@ from kdsl.rules.propose import Proposal
 
 MAX_GROUPS = 3
 MAX_SIZE = 6
+WITHOUT_EXAMPLES = ("taxonomy",)  # proposers that grow nothing on rows, so that every row may judge what they name
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,9 @@ def pool_of(proposals: Sequence[Proposal], label: str, examples: Examples, rows:
             key = atom, proposal.against
             if key not in numbers:
                 witnesses = rows & ~positives if proposal.against else positives
-                judged = judged_rows(examples, examples.mask(atom) & rows, witnesses)
+                judged = examples.mask(atom) & rows
+                if proposal.proposer not in WITHOUT_EXAMPLES:
+                    judged = judged_rows(examples, judged, witnesses)
                 numbers[key] = len(conditions)
                 conditions.append(Condition(atom, judged, proposal.score, proposal.proposer, proposal.against))
                 if proposal.against:

@@ -17,6 +17,7 @@ from kdsl.rules.examples import Examples, mask_of, rows_of
 from kdsl.rules.propose import Proposal
 from kdsl.rules.terms import term_masks
 
+LEAST_ROWS = 2  # of the search that hold a term
 PRIOR_ROWS = 5.0  # weight of the prior, in rows
 MAX_WORDS, MAX_AGAINST, MAX_PAIRS, MAX_BOUNDS = 120, 60, 40, 12
 PAIR_WORDS = 30  # words of which pairs are made
@@ -43,7 +44,7 @@ class Statistics:
 
     def __init__(self) -> None:
         self._table: _Table | None = None
-        self._counted: tuple[int, tuple[str, ...], Floats, Floats] | None = None
+        self._counted: dict[int, tuple[tuple[str, ...], Floats, Floats]] = {}
 
     def propose(self, label: str, examples: Examples, rows: int) -> Sequence[Proposal]:
         """Proposals for the label from the rows of the mask."""
@@ -55,13 +56,16 @@ class Statistics:
         against_all = _z(counts[at], sizes[at], counts.sum(0) - counts[at], sizes.sum() - sizes[at])
         near = nearest(counts, sizes, at)
         against_near = _z(counts[at], sizes[at], counts[near], sizes[near])
-        score = against_all + NEAR_WEIGHT * against_near
+        known = counts.sum(0) > 0
+        score = np.where(known, against_all + NEAR_WEIGHT * against_near, -np.inf)
         words = self._best(table, score, rows, MAX_WORDS)
         proposals = [Proposal((Words(*_any(table.terms[i])),), float(score[i]), self.name) for i in words]
         proposals += self._pairs(table, words[:PAIR_WORDS], score, label, rows)
         proposals += [
             Proposal((Words(*_any(table.terms[i])),), float(-against_near[i]), self.name, against=True)
-            for i in self._best(table, -np.minimum(against_all, against_near), rows, MAX_AGAINST)
+            for i in self._best(
+                table, np.where(known, -np.minimum(against_all, against_near), -np.inf), rows, MAX_AGAINST
+            )
         ]
         proposals += _bounds(label, examples, rows)
         return sorted(proposals, key=lambda p: -p.score)
@@ -78,19 +82,21 @@ class Statistics:
             )
             terms = tuple((name, term) for name, term, _ in found)
             self._table = _Table(examples, terms, tuple(mask for _, _, mask in found), matrix)
-            self._counted = None
+            self._counted = {}
         return self._table
 
     def _counts(self, table: _Table, rows: int) -> tuple[tuple[str, ...], Floats, Floats]:
         """Labels, rows that hold each term (labels, terms), and rows (labels,), within the mask."""
-        if self._counted is None or self._counted[0] != rows:
+        if rows not in self._counted:
             inside = rows_of(rows)
             names = tuple(sorted({table.examples.labels[row] for row in inside}))
             one_hot = np.zeros((len(table.examples), len(names)))
             for row in inside:
                 one_hot[row, names.index(table.examples.labels[row])] = 1
-            self._counted = rows, names, np.asarray((table.matrix @ one_hot).T), one_hot.sum(0)
-        return self._counted[1:]
+            counts = np.asarray((table.matrix @ one_hot).T)
+            counts[:, counts.sum(0) < LEAST_ROWS] = 0  # the table was made of all rows; the search sees these alone
+            self._counted[rows] = names, counts, one_hot.sum(0)
+        return self._counted[rows]
 
     def _best(self, table: _Table, score: Floats, rows: int, most: int) -> list[int]:
         """The best terms, one for all that stand in the same rows: the shortest of two letters or more."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kdsl.rules.examples import rows_of
 from kdsl.rules.rule import Rule
 
 
@@ -11,19 +12,20 @@ from kdsl.rules.rule import Rule
 class Candidate:
     """A rule that the search met.
 
-    `parent` is the id of the rule one action before (empty: the start), `action` the step from there. `fired` and
-    `right` count rows it did not grow on, inside its own search; `budget` is the iterations spent when it was met.
+    `judged` is the mask of the rows it fired on and did not grow on, in the order of the examples that it was learned
+    from; `right` counts those of its label. `parent` is the id of the rule one action before (empty: the start),
+    `action` the step from there, `budget` the iterations spent when it was met, `fold` the one held out then.
     """
 
     rule: Rule
     parent: str
     action: str
     proposers: tuple[str, ...]
-    fired: int
+    judged: int
     right: int
     reward: float
     budget: int
-    fold: int  # held out of the search that met it; -1: none was
+    fold: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Record:
                     "parent": one.parent,
                     "action": one.action,
                     "proposers": list(one.proposers),
-                    "fired": one.fired,
+                    "judged": rows_of(one.judged),
                     "right": one.right,
                     "reward": round(one.reward, 6),
                     "budget": one.budget,

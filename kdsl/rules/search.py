@@ -14,7 +14,7 @@ from kdsl.rules.rule import Rule
 from kdsl.rules.tree import Node, Tree
 
 MAX_ROUNDS = 6
-KEPT = 8  # best states of a round that become candidates
+KEPT = 25  # best states of a round that become candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def search_label(
         except KeyboardInterrupt:  # the best so far is an answer
             interrupted = True
         left -= share
-        best = tree.found()[:KEPT]
+        best = tree.found(KEPT)
         for node in best:
             one = _candidate(node, pool, task=task, label=label, spent=budget - left - share, fold=fold)
             if one is not None:
@@ -93,7 +93,7 @@ def _candidate(node: Node, pool: Pool, *, task: str, label: str, spent: int, fol
         parent=parent.rule_id if parent else "",
         action=node.action,
         proposers=tuple(sorted({pool.conditions[i].proposer for i in used})),
-        fired=node.score.fired,
+        judged=pool.fired(node.state),
         right=node.score.right,
         reward=node.score.reward,
         budget=spent + node.found_at,

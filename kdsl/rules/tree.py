@@ -55,11 +55,19 @@ class Tree:
         self._reward = reward
         noise = random.Random(seed)  # noqa: S311 - no secret
         self._noise = [noise.uniform(-NOISE, NOISE) for _ in pool.conditions]
+        self._adds: list[tuple[float, int, tuple[int, ...]]] = []  # score, mask, conditions
+        self._words: dict[str, list[tuple[float, int, int]]] = {}  # by field, what an atom may be widened with
+        for score, add in pool.adds:
+            judged = pool.fired(Partial(tuple((i,) for i in add)))
+            self._adds.append((score + self._noise[add[0]], judged, add))
+            atom = pool.conditions[add[0]].atom
+            if len(add) == 1 and isinstance(atom, Words):
+                self._words.setdefault(atom.field, []).append((score + self._noise[add[0]], judged, add[0]))
         self.nodes: dict[Partial, Node] = {}
         self.iterations = 0
+        self._scale = 1e-9  # largest reward so far; values are compared as shares of it
         self.root = self._node(Partial(), None, "start")
         self.root.best = 0.0
-        self._scale = 1e-9  # largest reward so far; values are compared as shares of it
 
     def run(self, iterations: int) -> None:
         """Search on for so many iterations. Interrupted, everything found so far stays."""
@@ -67,10 +75,15 @@ class Tree:
             self.iterations += 1
             self._iterate()
 
-    def found(self) -> list[Node]:
-        """All states met with a reward above 0, best first."""
+    def found(self, most: int) -> list[Node]:
+        """The best states met with a reward above 0, best first; of those that fire alike the shortest alone."""
         good = [node for node in self.nodes.values() if node.score.reward > 0 and node.state.groups]
-        return sorted(good, key=lambda node: (-node.score.reward, node.state.size, node.found_at))
+        out: dict[int, Node] = {}
+        for node in sorted(good, key=lambda node: (-node.score.reward, node.state.size, node.found_at)):
+            if len(out) == most:
+                break
+            out.setdefault(self._pool.fired(node.state), node)
+        return list(out.values())
 
     def _iterate(self) -> None:
         path = [self.root]
@@ -133,16 +146,14 @@ class Tree:
         positives, open_ = self._reward.positives, self._reward.open_
         conditions = self._pool.conditions
         if state.size < MAX_SIZE:
-            for score, add in self._pool.adds:
-                left = fired
-                for i in add:
-                    left &= conditions[i].judged
-                if left != fired and left & open_ and len(state.groups) + len(add) <= MAX_GROUPS:
+            for score, judged, add in self._adds:
+                left = fired & judged
+                if left & open_ and left != fired and len(state.groups) + len(add) <= MAX_GROUPS:
                     groups = tuple(sorted({*state.groups, *((i,) for i in add)}))
-                    yield score + self._noise[add[0]], "add", Partial(groups, state.against)
+                    yield score, "add", Partial(groups, state.against)
             yield from self._widenings(state, fired)
             wrong = fired & ~positives
-            for i in self._pool.against:
+            for i in self._pool.against if wrong else ():
                 hit = conditions[i].judged & fired
                 if hit & wrong and (fired & ~hit) & open_ and i not in state.against:
                     lost = (hit & positives).bit_count()
@@ -154,18 +165,12 @@ class Tree:
     def _widenings(self, state: Partial, fired: int) -> Iterator[tuple[float, str, Partial]]:
         conditions = self._pool.conditions
         for at, group in enumerate(state.groups):
-            first = conditions[group[0]].atom
-            if not isinstance(first, Words):
-                continue
             rest = self._pool.fired(Partial(state.groups[:at] + state.groups[at + 1 :], state.against))
-            for score, add in self._pool.adds:
-                i = add[0]
-                atom = conditions[i].atom
-                if len(add) > 1 or i in group or not isinstance(atom, Words) or atom.field != first.field:
-                    continue
-                if conditions[i].judged & rest & ~fired & self._reward.open_:
+            missed = rest & ~fired & self._reward.open_
+            for score, judged, i in self._words.get(conditions[group[0]].atom.field, ()) if missed else ():
+                if judged & missed and i not in group:
                     groups = (*state.groups[:at], tuple(sorted((*group, i))), *state.groups[at + 1 :])
-                    yield score + self._noise[i], "widen", Partial(tuple(sorted(groups)), state.against)
+                    yield score, "widen", Partial(tuple(sorted(groups)), state.against)
 
 
 def _drops(state: Partial) -> Iterator[Partial]:

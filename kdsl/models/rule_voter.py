@@ -1,0 +1,172 @@
+"""The `rules` voter: learned rules as evidence. Where no rule fires it abstains.
+
+Saved as `rules.yaml`, which people read and edit, and `rules.json` with weights, prior and calibration by rule id.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kdsl.dialogue import Item
+from kdsl.errors import ConfigError, ReleaseError
+from kdsl.features import NUMBERS, TEXT_FIELDS, numbers, text_fields
+from kdsl.models.voter import LogProbs
+from kdsl.rules import parse
+from kdsl.rules.calibrate import Calibration
+from kdsl.rules.errors import RuleError
+from kdsl.rules.examples import examples_of
+from kdsl.rules.fired import Fired, Match
+from kdsl.rules.learn import BUDGET, FOLDS, learn
+from kdsl.rules.propose import Proposer
+from kdsl.rules.propose_statistics import Statistics
+from kdsl.rules.propose_taxonomy import FromTaxonomy
+from kdsl.rules.record import Record
+from kdsl.rules.ruleset import RuleSet
+from kdsl.rules.vote import Ballot
+from kdsl.taxonomy import Task
+
+FORMAT = 1
+YAML_FILE, JSON_FILE, RECORD_FILE = "rules.yaml", "rules.json", "search.json"
+
+
+class RulesVoter:
+    """A fitted voter of one task; `record` is the search behind it, where it was fitted just now."""
+
+    def __init__(
+        self,
+        task: Task,
+        rules: RuleSet,
+        *,
+        weights: dict[str, float],
+        log_prior: Sequence[float],
+        calibration: Calibration,
+        record: Record | None = None,
+    ) -> None:
+        self.task = task.name
+        self.labels = task.label_names
+        self.rules = rules
+        self.calibration = calibration
+        self.record = record
+        self._weights = dict(weights)
+        self._ballot = Ballot(rules, task.name, self.labels, weights=weights, log_prior=log_prior)
+
+    def log_probs(self, items: Sequence[Item]) -> LogProbs:
+        """Log-probabilities (n, labels); all NaN on an item on which no rule fires."""
+        return self._ballot.log_probs(columns_of(items))[0]
+
+    def fired(self, items: Sequence[Item]) -> tuple[Fired, list[list[Match]]]:
+        """Which rules fired on which items, and the words that matched, with their place in the normalised field."""
+        columns = columns_of(items)
+        fired = self._ballot.engine.evaluate(columns)
+        return fired, self._ballot.engine.explain(columns, fired)
+
+    def save(self, folder: Path) -> None:
+        """Write the rules, their weights and, where there is one, the record of the search into the folder."""
+        data = {
+            "format": FORMAT,
+            "task": self.task,
+            "labels": self.labels,
+            "fingerprint": self.rules.fingerprint,
+            "log_prior": self._ballot.log_prior.tolist(),
+            "calibration": asdict(self.calibration),
+            "weights": self._weights,
+        }
+        (folder / YAML_FILE).write_text(self.rules.to_yaml(), encoding="utf-8")
+        (folder / JSON_FILE).write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+        if self.record is not None:
+            record = json.dumps(self.record.to_dict(), ensure_ascii=False)
+            (folder / RECORD_FILE).write_text(record, encoding="utf-8")
+
+
+def load(folder: Path, task: Task) -> RulesVoter:
+    """Read a saved voter.
+
+    Raises:
+        ReleaseError: a file is missing or broken, the rules are not those that the weights belong to, or the voter
+            was made for another task or other labels.
+    """
+    try:
+        data: dict[str, Any] = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
+        if data["format"] != FORMAT:
+            raise ValueError(f"format {data['format']!r:.20}, this version reads {FORMAT}")
+        if data["task"] != task.name or tuple(data["labels"]) != task.label_names:
+            raise ValueError("made for another task or other labels")
+        rules = parse.load(folder / YAML_FILE)
+        if rules.fingerprint != data["fingerprint"]:
+            raise ValueError("the rules are not those that the weights were fitted for")
+        return RulesVoter(
+            task,
+            rules,
+            weights={str(rule): float(weight) for rule, weight in data["weights"].items()},
+            log_prior=[float(value) for value in data["log_prior"]],
+            calibration=Calibration(**data["calibration"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuleError) as error:
+        raise ReleaseError(
+            f"voter rules in {folder} cannot be used for task {task.name!r} ({type(error).__name__}: {error}); "
+            "was the release changed by hand? Run fit again."
+        ) from error
+
+
+def fit(
+    task: Task,
+    items: Sequence[Item],
+    gold: Sequence[str],
+    groups: Sequence[str],
+    *,
+    seed: int,
+    budget: int = BUDGET,
+    taxonomy: str = "",
+    by_hand: RuleSet | None = None,
+    proposers: Sequence[Proposer] = (),
+) -> RulesVoter:
+    """Learn from labelled items; `groups` are keys of near-duplicates. The order of the items does not matter.
+
+    Args:
+        budget: iterations of the tree search, a label and fold.
+        taxonomy: name that the rule file carries; the task's name where empty.
+        by_hand: rules of people, see `kdsl.rules.learn`.
+        proposers: more of them, beside statistics and the taxonomy.
+
+    Raises:
+        ConfigError: no item, or a gold label that is not the task's.
+    """
+    if not items:
+        raise ConfigError(f"task {task.name!r} has no labelled items; ingest some with --split train.")
+    foreign = sorted(set(gold) - set(task.label_names))
+    if foreign:
+        raise ConfigError(f"task {task.name!r} has no label {foreign[0]!r:.60}; mend the gold labels or the taxonomy.")
+    order = sorted(range(len(items)), key=lambda i: items[i].item_id)
+    examples = examples_of([items[i] for i in order], [gold[i] for i in order], [groups[i] for i in order])
+    folds = max(2, min(FOLDS, len(set(groups))))
+    found = learn(
+        task.name,
+        task.label_names,
+        examples,
+        [Statistics(), FromTaxonomy(task), *proposers],
+        taxonomy=taxonomy or task.name,
+        seed=seed,
+        budget=budget,
+        folds=folds,
+        by_hand=by_hand,
+    )
+    return RulesVoter(
+        task,
+        found.rules,
+        weights=dict(found.weights),
+        log_prior=found.log_prior,
+        calibration=found.calibration,
+        record=found.record,
+    )
+
+
+def columns_of(items: Sequence[Item]) -> dict[str, Any]:
+    """All text fields and numbers of the items, as the engine takes them."""
+    texts = [text_fields(item) for item in items]
+    counts = [numbers(item) for item in items]
+    columns: dict[str, Any] = {name: [row[name] for row in texts] for name in TEXT_FIELDS}
+    return columns | {name: np.array([row[name] for row in counts], np.float64) for name in NUMBERS}
