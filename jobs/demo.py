@@ -66,7 +66,7 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
         sql.views(lake)
         for title, query in QUERIES.items():
             console.say(title)
-            sql.show(spark.sql(query), 16)
+            sql.show(spark.sql(query), 28)
     console.out.print(Rule("Where the time went"))
     for name, seconds in took.items():
         console.say(f"  {name:<62} {seconds:6.1f} s")
@@ -74,14 +74,16 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
 
 
 QUERIES = {
-    "Weighted F1 by night (a night has few labelled rows: its interval is wide)": "SELECT event_date, round(max(value) FILTER (WHERE task = 'intent'), 3) AS intent_weighted_f1, "
-    "round(max(value) FILTER (WHERE task = 'scene'), 3) AS scene_weighted_f1 "
-    "FROM current_metrics WHERE metric = 'weighted_f1' GROUP BY event_date ORDER BY event_date",
-    "What shoppers wanted": "SELECT label, count(*) AS dialogues, round(avg(score), 3) AS mean_score FROM labels WHERE task = 'intent' "
-    "GROUP BY label ORDER BY dialogues DESC",
+    "Weighted F1 by night (a night has few labelled rows, so its interval is wide)": """
+        SELECT event_date, task, round(value, 3) AS weighted_f1, round(low, 3) AS low, round(high, 3) AS high, n
+        FROM current_metrics WHERE metric = 'weighted_f1' ORDER BY task, event_date""",
+    "What shoppers wanted": """
+        SELECT label, count(*) AS dialogues, round(avg(score), 3) AS mean_score
+        FROM labels WHERE task = 'intent' GROUP BY label ORDER BY dialogues DESC""",
     "What could not come in": "SELECT error_code, count(*) AS records FROM quarantine GROUP BY error_code",
-    "What ran": "SELECT job, state, count(*) AS runs, round(sum(seconds_sum), 1) AS seconds FROM (SELECT job, state, "
-    "aggregate(map_values(seconds), 0D, (a, s) -> a + s) AS seconds_sum FROM runs) GROUP BY job, state ORDER BY job",
+    "What ran": """
+        SELECT job, state, count(*) AS runs, round(sum(aggregate(map_values(seconds), 0D, (a, s) -> a + s)), 1) AS seconds
+        FROM runs GROUP BY job, state ORDER BY job""",
 }
 
 
