@@ -33,13 +33,13 @@ MEMBERS: Mapping[str, tuple[Parts, ...]] = {
     "image": (
         _SCREEN,
         (("ngrams/ocr/char25", 1.0), ("ngrams/ocr/word12", 1.0), ("numbers", 0.2)),
-        (*_SCREEN, ("meaning/ocr", 0.5), ("meaning/ocr_large", 0.5)),
+        (*_SCREEN, ("meaning/ocr_large", 0.5)),
     ),
 }
 # Strengths of the regularisation, tried for each member.
 STRENGTHS = (10.0, 50.0)
 # Weights of a label's own texts against one example, tried on the first member: a property of the taxonomy's wording.
-LABEL_SHARES = (1.0, 3.0, 10.0, 30.0)
+LABEL_SHARES = (1.0, 3.0, 10.0)
 # Choosing needs no coefficient to the last digit.
 CHOOSING_ITERATIONS, FINAL_ITERATIONS = 40, 200
 INNER_FOLDS = 3
