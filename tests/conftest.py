@@ -23,8 +23,9 @@ def spark() -> Iterator[object]:
             "snapshot_partitions": 1,  # a table's state here is a few files
             "conf": {
                 "spark.sql.adaptive.enabled": "false",  # re-planning costs more than it saves on a few rows
-                "spark.ui.enabled": "false",
-                "spark.databricks.delta.optimizeWrite.enabled": "false",
+                # A test's JVM lives for a minute: what its compilers cost, it never gets back.
+                "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+                "spark.sql.codegen.wholeStage": "false",
             },
         }
     )

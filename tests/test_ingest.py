@@ -400,3 +400,18 @@ def test_delta(spark, tmp_path):
         ingest(spark, wrong, format="delta", path=table)
     with pytest.raises(ConfigError, match="cannot be read as --format delta"):
         ingest(spark, wrong, format="delta", path=str(tmp_path / "pics"))
+
+
+@pytest.mark.slow
+def test_the_challenge_itself(spark, tmp_path):
+    shared = Path(__file__).resolve().parents[2] / "shared" / "mire"
+    if not shared.is_dir():
+        pytest.skip("../shared/mire is not on this machine")
+    configured = Settings(lake=str(tmp_path / "lake"), taxonomy="conf/taxonomies/mire.yaml")
+    counts = ingest(spark, configured, format="mire", path=str(shared), **JANUARY)
+    records = json.loads((shared / "train.json").read_text(encoding="utf-8"))
+    talks = [record for record in records if not record["instruction"].startswith("Picture 1: <image>")]
+    assert counts["conversations_new"] == len(talks)
+    assert counts["images_new"] == sum(len(record["image"]) for record in records)
+    assert counts["gold"] == len(records)
+    assert counts["refused"] == 0
