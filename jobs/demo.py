@@ -82,7 +82,8 @@ QUERIES = {
         FROM labels WHERE task = 'intent' GROUP BY label ORDER BY dialogues DESC""",
     "What could not come in": "SELECT error_code, count(*) AS records FROM quarantine GROUP BY error_code",
     "What ran": """
-        SELECT job, state, count(*) AS runs, round(sum(aggregate(map_values(seconds), 0D, (a, s) -> a + s)), 1) AS seconds
+        SELECT job, state, count(*) AS runs,
+               round(sum(aggregate(map_values(seconds), 0D, (sum, stage) -> sum + stage)), 1) AS seconds
         FROM runs GROUP BY job, state ORDER BY job""",
 }
 

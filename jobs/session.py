@@ -1,6 +1,7 @@
 """The one place where a Spark session is built, with the reason for each setting beside it."""
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from kdsl.config import Settings
@@ -48,6 +49,7 @@ def build(settings: Settings, name: str) -> "SparkSession":
 
     builder = SparkSession.builder.appName(f"kdsl-{name}")
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # not started by spark-submit
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else workers run the first python3 of PATH
         builder = builder.master(settings.spark.master).config("spark.driver.memory", settings.spark.driver_memory)
         for key, value in spark_options(settings).items():
             builder = builder.config(key, value)
