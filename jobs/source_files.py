@@ -30,7 +30,7 @@ def listed(spark: "SparkSession", options: Options) -> "DataFrame":
     from pyspark.sql import functions as F
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    files = spark.read.option("wholetext", "true").text(_literal(options.path))
+    files = spark.read.text(_literal(options.path), wholetext=True)
     whole = files.select(F.col("value").cast("binary").alias("value"), F.col("_metadata.file_name").alias("file"))
     return whole.mapInArrow(split_list, from_arrow_schema(LISTED))
 

@@ -311,7 +311,7 @@ def test_mire_and_pictures_by_path(spark, tmp_path):
         {"id": "r3", "instruction": "nothing", "input": "", "output": "track", "image": []},
         {"instruction": "nobody"},
     ]
-    (tmp_path / "train.json").write_text(json.dumps(entries, ensure_ascii=False))
+    (tmp_path / "train.json").write_text(json.dumps(entries, ensure_ascii=False, indent=1))
     configured = settings(tmp_path, max_bad_share=1, store_images="path", image_root=str(tmp_path))
     ingest(spark, configured, format="mire", path=str(tmp_path), **JANUARY)
     lake = Lake(spark, configured.lake)
