@@ -156,6 +156,16 @@ class Scorer:
                 self._window(asked, items, window, pictures, bad, scored=scored, reuse_prefix=reuse_prefix)
         return scored
 
+    def score_decoded(self, task: Task, items: Sequence[Item], pictures: Mapping[str, Scaled]) -> Scored:
+        """The same as `score` for pictures that are decoded and scaled already."""
+        import torch
+
+        asked = self.plan(task)
+        scored = Scored(np.full((len(items), len(task.labels)), np.nan))
+        with torch.inference_mode():
+            self._window(asked, items, range(len(items)), pictures, {}, scored=scored, reuse_prefix=True)
+        return scored
+
     def encode(self, item: Item, pictures: Mapping[str, Scaled], room: int | None = None) -> Encoded:
         """Tokens of one item.
 

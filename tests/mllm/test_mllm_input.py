@@ -28,7 +28,8 @@ def test_pictures_of_odd_sizes_are_scored(scorer, scene, size):
     assert np.isfinite(scored.log_probs).all()
     wide, tall = scorer.pixels.target(*size)
     assert wide * tall <= 2 * scorer.settings.max_pixels
-    assert wide % 32 == tall % 32 == 0
+    unit = scorer.loaded.image_processor.patch_size * scorer.loaded.image_processor.merge_size
+    assert wide % unit == tall % unit == 0
 
 
 def test_a_bad_picture_costs_its_own_row(scorer, scene, pictures, contents):

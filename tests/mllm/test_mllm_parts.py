@@ -52,7 +52,7 @@ def test_each_item_is_in_one_batch_within_the_budget(lengths, budget, window, sh
 
 
 def test_sorting_by_length_wastes_little():
-    lengths = [20 + int(Random(at).paretovariate(2) * 40) for at in range(1_000)]
+    lengths = [20 + int(Random(at).triangular(0, 160)) for at in range(1_000)]
     assert padding_efficiency(lengths, plan(lengths, budget=4_096, window=256)) >= 0.9
     unsorted = [list(range(at, at + 20)) for at in range(0, 1_000, 20)]
-    assert padding_efficiency(lengths, unsorted) < 0.75
+    assert padding_efficiency(lengths, unsorted) < 0.8

@@ -1,0 +1,91 @@
+"""The state of an unfinished post-training, written so that a kill at any moment leaves a whole one behind."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kdsl.errors import ConfigError
+from kdsl.models.adapter import digest
+from kdsl.models.lessons import Lesson
+
+if TYPE_CHECKING:
+    import torch
+
+_FIELDS = ("step", "best_step", "best_score", "best_likelihood", "misses", "ended")
+
+
+@dataclass
+class State:
+    """Where a run stands, its best adapter so far, and, as loaded, the optimizer's moments."""
+
+    step: int = 0
+    best_step: int = 0
+    best_score: float = -1.0
+    best_likelihood: float = float("-inf")
+    misses: int = 0
+    ended: bool = False
+    best: "dict[str, torch.Tensor]" = field(default_factory=dict)
+    moments: "dict[str, torch.Tensor]" = field(default_factory=dict)
+
+
+def identity(base: str, lessons: Sequence[Lesson], settings: Any, seed: int) -> str:
+    """SHA-256 over everything that a run's result follows from: base model, examples, settings, seed."""
+    told = [base, seed, settings.model_dump(mode="json")]
+    for lesson in lessons:
+        rows = sorted(zip((item.item_id for item in lesson.items), lesson.gold, lesson.groups, strict=True))
+        told += [digest(lesson.task), rows]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def save(folder: Path, whose: str, state: State, moments: "dict[str, torch.Tensor]") -> None:
+    """Write a state beside the last one, move it into place at once, and only then remove the older ones."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    made = folder / f"step-{state.step:08d}"
+    draft = folder / f"draft-{os.getpid()}"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    best = {f"best/{name}": value for name, value in state.best.items()}
+    save_file(moments | best, draft / "state.safetensors")
+    told = {name: getattr(state, name) for name in _FIELDS} | {"run": whose}
+    (draft / "state.json").write_text(json.dumps(told), encoding="utf-8")
+    shutil.rmtree(made, ignore_errors=True)
+    draft.rename(made)
+    for other in folder.glob("step-*"):
+        if other != made:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def latest(folder: Path, whose: str) -> State | None:
+    """The last whole state; None where there is none.
+
+    Raises:
+        ConfigError: it belongs to a run with other examples, settings, seed or base model.
+    """
+    from safetensors.torch import load_file
+
+    made = sorted(folder.glob("step-*"))
+    if not made:
+        return None
+    told = json.loads((made[-1] / "state.json").read_text(encoding="utf-8"))
+    if told["run"] != whose:
+        raise ConfigError(
+            f"fit: {folder} holds the state of a run with other examples, settings, seed or base model; delete it to "
+            "begin anew."
+        )
+    found = load_file(made[-1] / "state.safetensors")
+    state = State(**{name: told[name] for name in _FIELDS})
+    state.best = {name.removeprefix("best/"): value for name, value in found.items() if name.startswith("best/")}
+    state.moments = {name: value for name, value in found.items() if not name.startswith("best/")}
+    return state
+
+
+def clear(folder: Path) -> None:
+    """Remove the states of a finished run."""
+    shutil.rmtree(folder, ignore_errors=True)

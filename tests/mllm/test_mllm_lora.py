@@ -1,0 +1,256 @@
+"""Post-training: it learns, it gives the same adapter again, it goes on after a kill, and refuses what does not fit."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from random import Random
+
+import numpy as np
+import pytest
+
+from kdsl.dialogue import Item, Turn
+from kdsl.errors import ConfigError, ReleaseError
+from kdsl.models import augment, mllm_voter
+from kdsl.models.augment import AugmentSettings
+from kdsl.models.lessons import Lesson, course
+from kdsl.models.lora import LoraSettings, post_train
+from kdsl.models.mllm import Scorer
+from kdsl.models.mllm_voter import Fitting
+from kdsl.models.voter import Voter
+
+WORDS = {
+    "where": ("parcel", "monday"),
+    "cancel": ("cancel", "please"),
+    "refund": ("refund", "it"),
+    "other": ("hello", "my"),
+}
+QUICK = LoraSettings(rank=8, alpha=32, rate=1e-2, steps=40, rows=8, evaluate_every=10, save_every=5, held_out=0.25)
+CALM = AugmentSettings(shuffle_codes=0.0)
+
+
+def lesson(task, n=6, contents=None):
+    items, gold = [], []
+    for label, words in WORDS.items():
+        for at in range(n):
+            text = " ".join(Random(f"{label}{at}").choices(words, k=6))
+            items.append(Item(f"{label}-{at}", task.name, (Turn("user", text), Turn("agent", "order 4711"))))
+            gold.append(label)
+    return Lesson(task, items, gold, [item.item_id for item in items], contents or {})
+
+
+def test_it_learns_what_the_labels_are(settings, intent, tmp_path):
+    scorer, seen = Scorer.load(settings), []
+    given = lesson(intent, 8)
+    told = QUICK.model_copy(update={"augment": CALM, "steps": 120, "evaluate_every": 20})
+    facts = post_train(scorer, [given], told, seed=1, folder=tmp_path, report=seen.append)
+    assert facts.score >= 0.9
+    assert seen[0].loss > 1.0 > seen[-1].loss
+    fresh = lesson(intent, 14)
+    found = scorer.score(intent, fresh.items, {}).log_probs.argmax(1)
+    right = np.mean([intent.label_names[at] == gold for at, gold in zip(found, fresh.gold, strict=True)])
+    assert right >= 0.9
+    assert not (tmp_path / "unfinished").exists()
+
+
+def test_pictures_and_the_vision_part_can_be_trained(settings, scene, pictures, contents, tmp_path):
+    gold = ["order", "refund", "order", "refund", "order", "refund"]
+    given = Lesson(scene, pictures[:6], gold, [item.item_id for item in pictures[:6]], contents)
+    told = QUICK.model_copy(update={"steps": 4, "vision": True, "held_out": 0.0})
+    scorer = Scorer.load(settings)
+    before = scorer.score(scene, pictures, contents).log_probs
+    post_train(scorer, [given], told, seed=1, folder=tmp_path)
+    from safetensors.torch import load_file
+
+    learned = load_file(tmp_path / "adapter.safetensors")
+    assert any(".visual." in name and value.abs().max() > 0 for name, value in learned.items() if "lora_B" in name)
+    assert np.abs(scorer.score(scene, pictures, contents).log_probs - before).max() > 1e-3
+
+
+def test_the_vision_part_stays_frozen_by_default(settings, intent, tmp_path):
+    post_train(Scorer.load(settings), [lesson(intent)], QUICK.model_copy(update={"steps": 2}), seed=1, folder=tmp_path)
+    from safetensors.torch import load_file
+
+    names = list(load_file(tmp_path / "adapter.safetensors"))
+    assert names
+    assert not any(".visual." in name for name in names)
+
+
+@pytest.mark.parametrize("change", [{}, {"checkpointing": True}, {"accumulate": 2, "rows": 4}])
+def test_the_same_seed_gives_the_same_adapter(settings, intent, tmp_path, change):
+    told = QUICK.model_copy(update={"steps": 6, "dropout": 0.1, **change})
+    made = []
+    for nth, seed in enumerate((1, 1, 2)):
+        given = lesson(intent)
+        if nth == 1:  # in another order
+            order = Random(9).sample(range(len(given.items)), len(given.items))
+            given = Lesson(
+                intent, [given.items[at] for at in order], [given.gold[at] for at in order],
+                [given.groups[at] for at in order], {},
+            )  # fmt: skip
+        post_train(Scorer.load(settings), [given], told, seed=seed, folder=tmp_path / str(nth))
+        made.append((tmp_path / str(nth) / "adapter.safetensors").read_bytes())
+    assert made[0] == made[1] != made[2]
+
+
+def test_checkpointing_changes_the_memory_and_not_the_loss(settings, intent, tmp_path):
+    losses = {}
+    for checkpointing in (False, True):
+        told = QUICK.model_copy(update={"steps": 3, "dropout": 0.0, "checkpointing": checkpointing})
+        seen = []
+        post_train(
+            Scorer.load(settings),
+            [lesson(intent)],
+            told,
+            seed=1,
+            folder=tmp_path / str(checkpointing),
+            report=seen.append,
+        )
+        losses[checkpointing] = [one.loss for one in seen]
+    np.testing.assert_allclose(losses[False], losses[True], atol=1e-3)
+
+
+SCRIPT = """
+    import sys, time
+    sys.path.insert(0, {here!r})
+    from pathlib import Path
+    from test_mllm_lora import QUICK, lesson
+    from kdsl.models.lora import post_train
+    from kdsl.models.mllm import ModelSettings, Scorer
+    from kdsl.taxonomy import Task
+    settings = ModelSettings.model_validate_json({settings!r})
+    task = Task.model_validate_json({task!r})
+    told = QUICK.model_copy(update=dict(steps=30, save_every=2, evaluate_every=4, dropout=0.1))
+    def slow(progress):
+        print(progress.step, flush=True)
+        time.sleep({pause})
+    post_train(Scorer.load(settings), [lesson(task)], told, seed=3, folder=Path({folder!r}), report=slow)
+"""
+
+
+def test_a_killed_run_goes_on_to_the_same_adapter(settings, intent, tmp_path):
+    def script(folder, pause):
+        told = SCRIPT.format(
+            here=os.path.dirname(__file__), settings=settings.model_dump_json(), task=intent.model_dump_json(),
+            folder=str(folder), pause=pause,
+        )  # fmt: skip
+        return [sys.executable, "-c", textwrap.dedent(told)]
+
+    killed = subprocess.Popen(script(tmp_path / "killed", 0.2), stdout=subprocess.PIPE, text=True)
+    for line in killed.stdout:
+        if int(line) >= 9:
+            break
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    states = list((tmp_path / "killed" / "unfinished").glob("step-*"))
+    assert len(states) == 1
+    told = QUICK.model_copy(update={"steps": 30, "save_every": 2, "evaluate_every": 4, "dropout": 0.1})
+    seen = []
+    post_train(Scorer.load(settings), [lesson(intent)], told, seed=3, folder=tmp_path / "killed", report=seen.append)
+    assert seen[0].step == int(states[0].name.removeprefix("step-")) + 1 > 8
+    post_train(Scorer.load(settings), [lesson(intent)], told, seed=3, folder=tmp_path / "whole")
+    for name in ("adapter.safetensors", "adapter.json"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_the_state_of_another_run_is_refused(settings, intent, tmp_path):
+    def stop(progress):
+        if progress.step == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        post_train(Scorer.load(settings), [lesson(intent)], QUICK, seed=1, folder=tmp_path, report=stop)
+    with pytest.raises(ConfigError, match="other examples, settings, seed or base model; delete it"):
+        post_train(Scorer.load(settings), [lesson(intent)], QUICK, seed=2, folder=tmp_path)
+
+
+def test_training_stops_when_nothing_is_gained(settings, intent, tmp_path):
+    told = QUICK.model_copy(update={"steps": 500, "rate": 1e-9, "evaluate_every": 2, "patience": 3})
+    seen = []
+    post_train(Scorer.load(settings), [lesson(intent)], told, seed=1, folder=tmp_path, report=seen.append)
+    assert len(seen) < 100
+
+
+def test_near_duplicates_are_held_out_together_and_labels_come_in_turn(intent):
+    given = lesson(intent, 8)
+    groups = [
+        f"{gold}{int(item.item_id.split('-')[1]) // 2}" for item, gold in zip(given.items, given.gold, strict=True)
+    ]
+    made = course(Lesson(intent, given.items, given.gold, groups, {}), {}, share=0.25, seed=4)
+    assert len(made.held_out) == 8
+    group_of = dict(zip((item.item_id for item in given.items), groups, strict=True))
+    apart = {group_of[item.item_id] for item in made.held_out}
+    assert not apart & {group_of[item.item_id] for items in made.by_label.values() for item in items}
+    drawn = [made.draw(7, step, 8, AugmentSettings(), None) for step in range(6)]
+    for shown in drawn:
+        assert sorted(example.label for example in shown) == [0, 0, 1, 1, 2, 2, 3, 3]
+    ids = [example.item.item_id for shown in drawn[:3] for example in shown]
+    assert len(set(ids)) == len(ids) == 24  # everything once before anything twice
+
+
+def test_one_label_alone_teaches_nothing(intent):
+    items = [Item(str(at), "intent", (Turn("user", "x"),)) for at in range(4)]
+    with pytest.raises(ConfigError, match="examples of 1 labels; post-training needs two"):
+        course(Lesson(intent, items, ["where"] * 4, list("abcd"), {}), {}, share=0.0, seed=1)
+
+
+def test_augmentation_keeps_the_shoppers_words_and_never_mirrors(contents):
+    given = Item("a", "intent", (Turn("agent", "hi"), Turn("user", "cancel order AB-12345 now"), Turn("agent", "ok")))
+    all_on = AugmentSettings(**dict.fromkeys(AugmentSettings.model_fields, 1.0))
+    told = [augment.item(given, Random(seed), all_on) for seed in range(60)]
+    assert len(set(told)) > 30
+    assert all(any(turn.speaker == "user" and turn.text.strip() for turn in one.turns) for one in told)
+    assert all("12345" not in turn.text for one in told for turn in one.turns)
+    assert told[3] == augment.item(given, Random(3), all_on)
+    from PIL import Image
+
+    image = Image.new("RGB", (120, 200), "white")
+    image.paste((0, 0, 0), (0, 0, 60, 200))  # dark at the left
+    for seed in range(40):
+        other = augment.picture(image, Random(seed), all_on).convert("L").resize((2, 1))
+        assert other.getpixel((0, 0)) < other.getpixel((1, 0))
+
+
+@pytest.fixture(scope="module")
+def fitted(settings, intent):
+    given = lesson(intent)
+    told = QUICK.model_copy(update={"steps": 12})
+    return Fitting(settings, told)(intent, given.items, given.gold, given.groups, seed=1)
+
+
+def test_a_saved_voter_scores_as_before(fitted, intent, tmp_path):
+    items = lesson(intent).items
+    assert isinstance(fitted, Voter)
+    fitted.save(tmp_path / "v")
+    again = mllm_voter.load(tmp_path / "v", intent)
+    np.testing.assert_allclose(again.log_probs(items), fitted.log_probs(items), atol=1e-4)
+    assert {file.suffix for file in (tmp_path / "v").iterdir()} == {".json", ".safetensors"}
+    again.save(tmp_path / "w")
+    for file in (tmp_path / "v").iterdir():
+        assert file.read_bytes() == (tmp_path / "w" / file.name).read_bytes()
+
+
+def test_a_voter_without_post_training_is_the_model_itself(settings, intent, dialogues, tmp_path):
+    voter = Fitting(settings, None)(intent, [], [], [], seed=1)
+    voter.save(tmp_path)
+    plain = Scorer.load(settings).score(intent, dialogues, {}).log_probs
+    np.testing.assert_allclose(mllm_voter.load(tmp_path, intent).log_probs(dialogues), plain, atol=1e-6)
+
+
+def test_an_adapter_for_other_labels_or_another_base_is_refused(fitted, intent, scene, tmp_path):
+    fitted.save(tmp_path)
+    with pytest.raises(ReleaseError, match=r"other labels of task 'intent'.*run fit again"):
+        mllm_voter.load(tmp_path, intent.model_copy(update={"labels": intent.labels[::-1]}))
+    with pytest.raises(ReleaseError, match="other labels"):
+        mllm_voter.load(tmp_path, scene)
+    file = tmp_path / "mllm.json"
+    whole = file.read_text()
+    file.write_text(whole.replace(fitted.scorer.loaded.fingerprint, hashlib.sha256(b"").hexdigest()))
+    with pytest.raises(ReleaseError, match=r"is not the one .* was made with"):
+        mllm_voter.load(tmp_path, intent)
+    file.write_text(whole)
+    (tmp_path / "adapter.safetensors").write_bytes(b"x" * 20)
+    with pytest.raises(ReleaseError, match="missing or damaged"):
+        mllm_voter.load(tmp_path, intent)
