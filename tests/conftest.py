@@ -4,10 +4,16 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from kdsl.config import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from tests.night import Shop
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +44,11 @@ def spark() -> Iterator[object]:
 def lake_root(tmp_path: Path) -> str:
     """Where a test's own lake lies."""
     return str(tmp_path / "lake")
+
+
+@pytest.fixture(scope="session")
+def night(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> "Shop":
+    """A small shop, labelled once; the modules that use it leave it whole but may add to it."""
+    from tests.night import labelled_shop
+
+    return labelled_shop(spark, tmp_path_factory.mktemp("night"))

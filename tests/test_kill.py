@@ -16,7 +16,7 @@ from jobs.label import label
 from jobs.lake import Lake
 from jobs.options import Days
 from kdsl.demo import shop
-from tests.test_label import settings_below
+from tests.night import settings_below
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -2,10 +2,9 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,61 +16,8 @@ from jobs.label import label
 from jobs.lake import Lake
 from jobs.options import Days
 from jobs.tables import TABLES
-from kdsl.config import Settings
-from kdsl.demo import shop
 from kdsl.errors import ConfigError, ErrorCode, ReleaseError
-from kdsl.release import Release
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
-NIGHTS = 3
-
-
-@dataclass
-class Shop:
-    """A labelled lake of three nights."""
-
-    spark: "SparkSession"
-    settings: Settings
-    lake: Lake
-    release: Release
-    days: Days
-    files: shop.ShopFiles
-
-    def label(self, days: Days | None = None, **changes: Any) -> Any:
-        return label(self.lake, self.settings, self.release, days or self.days, **changes)
-
-    def rows(self, table: str, where: str = "true") -> list[Any]:
-        return self.lake.df(table).where(where).collect()
-
-
-def settings_below(root: Path) -> Settings:
-    return Settings.model_validate(
-        {
-            "lake": str(root / "lake"),
-            "releases": str(root / "releases"),
-            "spark": {"master": "local[2]"},
-            "fit": {"encoder": "", "folds": 2},  # the encoder has tests of its own; here it would cost seconds a worker
-            "label": {"perceive_chunk": 8},
-        }
-    )
-
-
-@pytest.fixture(scope="module")
-def night(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    root = tmp_path_factory.mktemp("night")
-    files = shop.write(
-        root / "shop", days=NIGHTS, dialogues_a_day=6, examples=3, train_pictures=1, test_pictures=1, broken_pictures=1
-    )
-    settings = settings_below(root)
-    ingest(spark, settings, format="jsonl", path=str(files.history), split="train")
-    ingest(spark, settings, format="jsonl", path=str(files.nights), split="test")
-    lake = Lake(spark, settings.lake)
-    release = fit(lake, settings)
-    made = Shop(spark, settings, lake, release, Days(files.first_night, files.last_night), files)
-    made.label()
-    return made
+from tests.night import NIGHTS, Shop
 
 
 def test_every_item_of_the_nights_has_exactly_one_row(night: Shop) -> None:
