@@ -19,10 +19,11 @@ KEPT = 25  # best states of a round that become candidates
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Candidates of one label, in the order of the rounds; `trees` is what was searched, for drawings."""
+    """Candidates of one label, in the order of the rounds; `trees` and `pool` are what was searched, for drawings."""
 
     candidates: tuple[Candidate, ...]
     trees: tuple[Tree, ...]
+    pool: Pool | None = None
     interrupted: bool = False
 
 
@@ -71,7 +72,7 @@ def search_label(
         if interrupted or not best:
             break
         open_ &= ~pool.fired(best[0].state)
-    return Found(tuple(candidates.values()), tuple(trees), interrupted)
+    return Found(tuple(candidates.values()), tuple(trees), pool, interrupted)
 
 
 def rule_of(pool: Pool, state: Partial, task: str, label: str) -> Rule | None:

@@ -43,6 +43,7 @@ class Edge:
     """An open action: its prior, how often it was taken, and where it leads."""
 
     prior: float
+    action: str
     child: Node
     visits: int = 0
 
@@ -111,7 +112,7 @@ class Tree:
             if step is None:
                 break
             prior, action, state = step
-            node.edges.append(Edge(prior, self._node(state, node.state, action)))
+            node.edges.append(Edge(prior, action, self._node(state, node.state, action)))
         root = math.sqrt(node.visits)
         return max(node.edges, key=lambda edge: self._puct(edge, root), default=None)
 
@@ -145,10 +146,16 @@ class Tree:
     def _steps(self, state: Partial, fired: int) -> Iterator[tuple[float, str, Partial]]:
         positives, open_ = self._reward.positives, self._reward.open_
         conditions = self._pool.conditions
+        used = {i for group in state.groups for i in group}  # a word asked for twice says nothing more
         if state.size < MAX_SIZE:
             for score, judged, add in self._adds:
                 left = fired & judged
-                if left & open_ and left != fired and len(state.groups) + len(add) <= MAX_GROUPS:
+                if (
+                    used.isdisjoint(add)
+                    and left & open_
+                    and left != fired
+                    and len(state.groups) + len(add) <= MAX_GROUPS
+                ):
                     groups = tuple(sorted({*state.groups, *((i,) for i in add)}))
                     yield score, "add", Partial(groups, state.against)
             yield from self._widenings(state, fired)
@@ -164,11 +171,12 @@ class Tree:
 
     def _widenings(self, state: Partial, fired: int) -> Iterator[tuple[float, str, Partial]]:
         conditions = self._pool.conditions
+        used = {i for group in state.groups for i in group}
         for at, group in enumerate(state.groups):
             rest = self._pool.fired(Partial(state.groups[:at] + state.groups[at + 1 :], state.against))
             missed = rest & ~fired & self._reward.open_
             for score, judged, i in self._words.get(conditions[group[0]].atom.field, ()) if missed else ():
-                if judged & missed and i not in group:
+                if judged & missed and i not in used:
                     groups = (*state.groups[:at], tuple(sorted((*group, i))), *state.groups[at + 1 :])
                     yield score, "widen", Partial(tuple(sorted(groups)), state.against)
 
