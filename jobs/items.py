@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from jobs.lake import Lake
 from jobs.options import Days
+from kdsl.arrow import ITEM
 from kdsl.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -70,12 +71,10 @@ def among(days: Iterable[date]) -> "Column":
 def with_pictures(lake: Lake, wanted: "DataFrame", days: "Column", reader_version: str) -> "DataFrame":
     """The rows that voters see: item_id, task, event_date, input_hash, turns, pictures in the order of the turns."""
     from pyspark.sql import functions as F
+    from pyspark.sql.pandas.types import from_arrow_type
 
     if not lake.has("images") or lake.df("images").where(days).isEmpty():
-        none = F.array().cast(
-            "array<struct<sha256:string,width:int,height:int,"
-            "lines:array<struct<text:string,score:float,box:array<float>>>,error_code:string>>"
-        )
+        none = F.array().cast(from_arrow_type(ITEM.field("pictures").type))
         return wanted.select("item_id", "task", "event_date", "input_hash", "turns", none.alias("pictures"))
     read = (
         lake.df("image_features")

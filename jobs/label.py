@@ -12,7 +12,7 @@ from jobs.perceive import perceive
 from jobs.tables import RULES_FIRED
 from kdsl.config import Settings
 from kdsl.release import Release
-from udfs.predict import PREDICTED_DDL, predict_batches
+from udfs.predict import PREDICTED, predict_batches
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -90,6 +90,7 @@ def _label_chunk(
     run: ledger.Run,
 ) -> None:
     from pyspark.sql import functions as F
+    from pyspark.sql.pandas.types import from_arrow_schema
 
     dates, rows = [day for day, _ in chunk], sum(n for _, n in chunk)
     days = among(dates)
@@ -102,7 +103,7 @@ def _label_chunk(
             spread = max(2 * lake.spark.sparkContext.defaultParallelism, rows // ROWS_A_TASK)
             items = with_pictures(lake, pending, days, release.manifest.reader_version)
             predict = predict_batches(str(release.path), release.manifest.release_id, settings.ingest.max_turn_chars)
-            predicted = items.repartition(spread, "item_id", "task").mapInArrow(predict, PREDICTED_DDL)
+            predicted = items.repartition(spread, "item_id", "task").mapInArrow(predict, from_arrow_schema(PREDICTED))
             stamped = (
                 predicted.withColumn("rules_fired", F.lit(None).cast(RULES_FIRED))
                 .withColumn("ruleset_fingerprint", F.lit(None).cast("string"))
@@ -123,14 +124,11 @@ def _drop_orphans(lake: Lake, release: Release, days: "Column", run: ledger.Run)
     tasks = units(release.taxonomy, release.manifest.voters)
     key = ["item_id", "task", "event_date"]
     stored = lake.df("labels").where(days).where(F.col("task").isin(list(tasks))).select(*key)
-    gone = stored.join(targets(lake, tasks, days).select(*key), key, "left_anti").cache()
-    try:
-        run.count("orphans", gone.count())
-        if run.counts["orphans"]:
-            same = " AND ".join(f"t.{column} = s.{column}" for column in key)
-            lake.retry("labels", lambda: _delete(lake, gone, same))
-    finally:
-        gone.unpersist()
+    gone = stored.join(targets(lake, tasks, days).select(*key), key, "left_anti")
+    run.count("orphans", gone.count())
+    if run.counts["orphans"]:
+        same = " AND ".join(f"t.{column} = s.{column}" for column in key)
+        lake.retry("labels", lambda: _delete(lake, gone, same))
 
 
 def _delete(lake: Lake, gone: "DataFrame", same: str) -> None:

@@ -1,6 +1,7 @@
 """A lake: Delta tables under one folder, created on first use and written by MERGE only where rows differ."""
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 T = TypeVar("T")
-STALE_SECONDS = 24 * 3600
+STALE_SECONDS = 7 * 24 * 3600  # no chunk of a living run is that old
+_COMMIT = re.compile(r"(\d{20})\.json")
 
 
 class Lake:
@@ -26,6 +28,7 @@ class Lake:
         self.spark = spark
         self.root = root if "://" in root else str(Path(root).resolve())
         self.retries = retries
+        self._there: set[str] = set()
 
     def must_exist(self) -> "Lake":
         """This lake.
@@ -47,7 +50,11 @@ class Lake:
         """Whether the table was created."""
         from delta.tables import DeltaTable
 
-        return DeltaTable.isDeltaTable(self.spark, self.path(name))
+        if name not in self._there:  # a table that was there stays there; asking costs a listing
+            if not DeltaTable.isDeltaTable(self.spark, self.path(name)):
+                return False
+            self._there.add(name)
+        return True
 
     def ensure(self, name: str) -> str:
         """Create the table where it is missing; its path."""
@@ -70,7 +77,7 @@ class Lake:
 
     @contextmanager
     def staged(self, run_id: str) -> "Iterator[str]":
-        """A folder for what a run computes before it merges; gone at the end, as what killed runs left a day ago."""
+        """A folder for what a run computes before it merges; gone at the end, as what killed runs left a week ago."""
         root = f"{self.root}/_staging"
         self._sweep(root)
         try:
@@ -97,10 +104,12 @@ class Lake:
         return path.getFileSystem(self.spark._jsc.hadoopConfiguration()), path
 
     def version(self, name: str) -> int:
-        """The table's newest version; -1 where it was never created."""
+        """The table's newest version, by its log's file names (a Spark job each would cost half a second); -1: none."""
         if not self.has(name):
             return -1
-        return int(self.delta(name).history(1).select("version").collect()[0][0])
+        fs, log = self._hadoop(f"{self.path(name)}/_delta_log")
+        names = (status.getPath().getName() for status in fs.listStatus(log))
+        return max(int(commit[1]) for commit in map(_COMMIT.fullmatch, names) if commit)
 
     def versions(self, names: Iterable[str] = tuple(TABLES)) -> dict[str, int]:
         """Newest version by table name."""

@@ -9,7 +9,7 @@ from jobs.lake import Lake
 from jobs.ledger import Run
 from kdsl.config import ReaderSettings, Settings
 from kdsl.ocr import reader_version
-from udfs.perceive import READ_DDL, read_pictures
+from udfs.perceive import READ, read_pictures
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -25,20 +25,12 @@ def perceive(lake: Lake, settings: Settings, reader: ReaderSettings, images: "Da
     version = reader_version(reader)
     known = lake.df("image_features").where(F.col("reader_version") == version).select("sha256").distinct()
     distinct = images.groupBy("sha256").agg(F.min(F.struct("event_date", "image_id")).alias("first"))
-    wanted = distinct.join(known.withColumn("known", F.lit(True)), "sha256", "left").cache()
-    try:
-        total = wanted.count()
-        todo = (
-            wanted.where(F.col("known").isNull())
-            .orderBy("first")
-            .select("first.event_date", "first.image_id")
-            .collect()
-        )
-    finally:
-        wanted.unpersist()
-    run.count("pictures_cached", total - len(todo))
+    wanted = distinct.join(known.withColumn("known", F.lit(True)), "sha256", "left")
+    rows = wanted.select("first.event_date", "first.image_id", "known").collect()
+    todo = sorted((row["event_date"], row["image_id"]) for row in rows if not row["known"])
+    run.count("pictures_cached", len(rows) - len(todo))
     for begin in range(0, len(todo), settings.label.perceive_chunk):
-        chunk = [(row[0], row[1]) for row in todo[begin : begin + settings.label.perceive_chunk]]
+        chunk = todo[begin : begin + settings.label.perceive_chunk]
         _read_chunk(lake, settings, reader, chunk, run)
         run.count("pictures_read", len(chunk))
         if len(todo) > settings.label.perceive_chunk:
@@ -49,6 +41,7 @@ def _read_chunk(
     lake: Lake, settings: Settings, reader: ReaderSettings, chunk: list[tuple[date, str]], run: Run
 ) -> None:
     from pyspark.sql import functions as F
+    from pyspark.sql.pandas.types import from_arrow_schema
 
     spark = lake.spark
     keys = F.broadcast(spark.createDataFrame(chunk, "event_date DATE, image_id STRING"))
@@ -60,7 +53,7 @@ def _read_chunk(
         # A picture takes a second, its bytes little: many small tasks keep every core busy to the end.
         .repartition(min(len(chunk), 4 * spark.sparkContext.defaultParallelism))
     )
-    read = rows.mapInArrow(read_pictures(reader, settings.ingest.image_root), READ_DDL)
+    read = rows.mapInArrow(read_pictures(reader, settings.ingest.image_root), from_arrow_schema(READ))
     path = lake.ensure("image_features")
     # No coalesce: it would pull the reading itself into one task.
     stamped = read.withColumn("run_id", F.lit(run.run_id)).repartition(1 + len(chunk) // 10_000)

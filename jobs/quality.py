@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+import pyarrow as pa
+
 from jobs.items import within
 from jobs.lake import Lake
 from jobs.ledger import Run
@@ -31,12 +33,10 @@ def held_out(lake: Lake, release: Release) -> "DataFrame":
     """Gold rows (item_id, task, gold, split) that the release did not learn from."""
     from pyspark.sql import functions as F
 
-    learned = [(item_id, task) for task, ids in release.learned().items() for item_id in ids]
+    learned = [{"item_id": item_id, "task": task} for task, ids in release.learned().items() for item_id in ids]
+    known = lake.spark.createDataFrame(pa.Table.from_pylist(learned))
     gold = lake.df("gold_labels").select("item_id", "task", F.col("label").alias("gold"), "split")
-    if not learned:
-        return gold
-    known = F.broadcast(lake.spark.createDataFrame(learned, "item_id STRING, task STRING"))
-    return gold.join(known, ["item_id", "task"], "left_anti")
+    return gold.join(F.broadcast(known), ["item_id", "task"], "left_anti")
 
 
 def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[date, int]) -> None:

@@ -36,7 +36,8 @@ def _wait_for(reached: "object", process: subprocess.Popen[bytes], seconds: floa
         time.sleep(0.02)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.slow  # three starts of spark-submit
+@pytest.mark.timeout(900)
 def test_a_killed_night_is_finished_by_the_next_run(spark: "SparkSession", tmp_path: Path) -> None:
     files = shop.write(
         tmp_path / "shop", days=1, dialogues_a_day=8, examples=3, train_pictures=1, test_pictures=3, broken_pictures=0

@@ -120,6 +120,7 @@ def test_gold_that_arrives_later_corrects_the_figures(night: Shop) -> None:
     assert newest["n"] == max(row["n"] for row in before) + 1
 
 
+@pytest.mark.slow
 def test_another_release_labels_the_range_anew_and_may_be_chosen(night: Shop) -> None:
     other = fit(
         night.lake, night.settings.model_copy(update={"fit": night.settings.fit.model_copy(update={"seed": 8})})

@@ -117,7 +117,7 @@ def test_staging_is_gone_at_the_end_and_after_a_failure(lake: Lake) -> None:
     assert not Path(folder).exists()
 
 
-def test_what_a_killed_run_left_a_day_ago_is_swept(lake: Lake) -> None:
+def test_what_a_killed_run_left_a_week_ago_is_swept(lake: Lake) -> None:
     import os
 
     old, recent = Path(lake.root, "_staging", "old"), Path(lake.root, "_staging", "recent")

@@ -25,10 +25,6 @@ READ = pa.schema(
         ("seconds", pa.float64()),
     ]
 )
-READ_DDL = (
-    "sha256 STRING, reader_version STRING, width INT, height INT, "
-    "lines ARRAY<STRUCT<text: STRING, score: FLOAT, box: ARRAY<FLOAT>>>, error_code STRING, seconds DOUBLE"
-)
 Batches = Iterator[pa.RecordBatch]
 
 

@@ -23,11 +23,6 @@ PREDICTED = pa.schema(
         ("error_code", pa.string()),
     ]
 )
-PREDICTED_DDL = (
-    "item_id STRING, task STRING, event_date DATE, input_hash STRING, label STRING, score DOUBLE, abstained BOOLEAN, "
-    "decided_by STRING, votes ARRAY<STRUCT<voter: STRING, label: STRING, score: DOUBLE, abstained: BOOLEAN>>, "
-    "error_code STRING"
-)
 _CARRIED = ("item_id", "task", "event_date", "input_hash")
 Batches = Iterator[pa.RecordBatch]
 
