@@ -244,7 +244,7 @@ class _Run:
         patches = self.scorer.pixels.patches(wanted) if self.scorer.pixels else {}
         with torch.set_grad_enabled(self.settings.vision):
             seen = prefix.features(model, batch, patches)
-        if self.settings.checkpointing:  # recomputed layers keep no key-value cache
+        if self.settings.checkpointing or not shared:  # recomputed layers keep no key-value cache
             logits = prefix.code_logits(model, batch, tokens, shared=shared, features=seen)
         else:
             logits = prefix.code_logits(model, batch, tokens, prefix=prefix.run(model, shared), features=seen)

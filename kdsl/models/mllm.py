@@ -24,7 +24,7 @@ from kdsl.models.batching import Encoded, collate, plan
 from kdsl.models.codes import codes, orders
 from kdsl.models.pixels import Decoder, Pixels, Scaled, Sizes, finished
 from kdsl.models.prefix import Prefix
-from kdsl.models.prompt import Limits, Prompter
+from kdsl.models.prompt import Limits, Listed, Prompter
 from kdsl.taxonomy import Task
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ class ModelSettings(BaseModel):
     max_image_pixels: int = Field(50_000_000, ge=1, description="pictures with more are refused before decoding")
     max_pictures: int = Field(4, ge=0, le=64, description="pictures of a dialogue that the model sees, the last ones")
     own_tokens: int = Field(1_024, ge=32, description="tokens of one item at most; the oldest agent turns go first")
-    descriptions: bool = Field(True, description="labels stand in the prompt with their descriptions")
+    labels: Listed = Field(
+        "described", description="how labels stand in the prompt; none: only for models post-trained on them"
+    )
     permutations: int = Field(1, ge=1, le=26, description="assignments of codes to labels, averaged: see order effects")
     batch_tokens: int = Field(8_192, ge=64, description="tokens of one batch, padding counted")
     window: int = Field(256, ge=1, le=65_536, description="items in a row that are sorted by length together")
@@ -84,7 +86,7 @@ class Scorer:
         self.loaded = loaded
         self.settings = settings
         limits = Limits(settings.own_tokens, settings.max_pictures)
-        self.prompter = Prompter(loaded.tokenizer, loaded.picture_token, limits, settings.descriptions)
+        self.prompter = Prompter(loaded.tokenizer, loaded.picture_token, limits, settings.labels)
         sizes = Sizes(settings.max_image_bytes, settings.max_image_pixels, settings.max_pixels, settings.min_pixels)
         self.pixels = Pixels(loaded.image_processor, sizes) if loaded.image_processor is not None else None
         self._decoder = Decoder(self.pixels, settings.threads)
@@ -121,8 +123,8 @@ class Scorer:
         if room < LEAST:
             raise ConfigError(
                 f"model: the labels of task {task.name!r} take {max(map(len, shared)):,} of its "
-                f"{self.loaded.context:,} tokens, and an item needs {LEAST}. Set descriptions: false, or "
-                "shorten the descriptions."
+                f"{self.loaded.context:,} tokens, and an item needs {LEAST}. Set labels: named, or shorten "
+                "the descriptions."
             )
         return Plan(tuple(code.token for code in known), assigned, shared, room)
 
@@ -273,7 +275,9 @@ class Scorer:
         pad = self.loaded.tokenizer.pad_token_id
         return int(pad) if pad is not None else 0
 
-    def _prefix(self, shared: tuple[int, ...]) -> Prefix:
+    def _prefix(self, shared: tuple[int, ...]) -> Prefix | None:
+        if not shared:
+            return None
         if shared not in self._prefixes:
             while len(self._prefixes) >= KEPT:
                 self._prefixes.pop(next(iter(self._prefixes)))

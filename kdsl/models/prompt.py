@@ -7,13 +7,15 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from kdsl.dialogue import Item, Turn
 from kdsl.errors import BadRow, ConfigError, ErrorCode
 from kdsl.models.batching import Encoded
 from kdsl.models.codes import Code
 from kdsl.taxonomy import Task
+
+Listed = Literal["described", "named", "none"]  # how the labels stand in the prompt
 
 SYSTEM = "You label messages and pictures of a shop's customer service. Answer with the code of one label."
 MISSING = "[picture]"  # stands for a picture of a dialogue that nobody could read
@@ -44,10 +46,10 @@ class Limits:
 class Prompter:
     """Turns tasks and items into tokens for one tokenizer."""
 
-    def __init__(self, tokenizer: Any, picture_token: int | None, limits: Limits, descriptions: bool = True) -> None:
+    def __init__(self, tokenizer: Any, picture_token: int | None, limits: Limits, listed: Listed = "described") -> None:
         self.tokenizer = tokenizer
         self.limits = limits
-        self._descriptions = descriptions
+        self._listed = listed
         self._picture = picture_token
         self._markers = forbidden(tokenizer)
         self._marker_ids = frozenset(tokenizer.all_special_ids) | frozenset(tokenizer.added_tokens_decoder)
@@ -61,11 +63,16 @@ class Prompter:
             task: whose labels.
             codes: one for each label, in the order in which they stand in the list.
             order: `order[label]` is the place of the label's code in `codes`.
+
+        Returns:
+            No tokens at all where the labels are not listed: a model that was post-trained on them needs no list.
         """
+        if self._listed == "none":
+            return ()
         rows = sorted(zip(order, task.labels, strict=True), key=lambda row: row[0])
         lines = []
         for place, label in rows:
-            meaning = f": {self.clean(label.description)}" if self._descriptions and label.description else ""
+            meaning = f": {self.clean(label.description)}" if self._listed == "described" and label.description else ""
             lines.append(f"{codes[place].text}. {self.clean(label.name)}{meaning}\n")
         return self._trusted(self._frame.before.replace(_ITEM, f"{self.clean(task.question)}\n" + "".join(lines)))
 

@@ -124,9 +124,9 @@ def test_one_turn_that_is_too_long_keeps_its_end(scorer):
 def test_labels_that_leave_no_room_in_the_context_are_refused(settings, scorer):
     labels = [{"name": f"label {at}", "description": "word " * 300} for at in range(20)]
     task = Task.model_validate({"name": "t", "asked_of": "conversation", "question": "?", "labels": labels})
-    with pytest.raises(ConfigError, match=r"of its 4,096 tokens.*Set descriptions: false"):
+    with pytest.raises(ConfigError, match=r"of its 4,096 tokens.*Set labels: named"):
         scorer.plan(task)
-    short = Scorer(scorer.loaded, settings.model_copy(update={"descriptions": False}))
+    short = Scorer(scorer.loaded, settings.model_copy(update={"labels": "named"}))
     assert len(short.plan(task).tokens) == 20
 
 

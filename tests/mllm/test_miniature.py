@@ -1,0 +1,112 @@
+"""The miniatures: small enough, made by a seed, trained on nothing of the demo's shop, loaded as any checkpoint."""
+
+import json
+import re
+from random import Random
+
+import numpy as np
+import pytest
+
+from kdsl.demo.chance import dice
+from kdsl.demo.intents import INTENTS
+from kdsl.demo.miniature import __main__ as command
+from kdsl.demo.miniature import build, corpus
+from kdsl.demo.miniature.blocks import BLOCKS
+from kdsl.demo.miniature.recipe import RECIPES, Recipe
+from kdsl.demo.miniature.screens import kinds
+from kdsl.demo.miniature.shots import shot
+from kdsl.demo.miniature.train import Trainer, make
+from kdsl.demo.miniature.wishes import wishes
+from kdsl.dialogue import Item, Turn
+from kdsl.models.mllm import ModelSettings, Scorer
+
+LITTLE = Recipe("little", RECIPES["small"].shape.__class__(40, 64, 1, 2, 1, 32, 1, 2, 600), steps=6, rate=2e-3)
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_a_miniature_has_at_most_two_million_four_hundred_thousand_parameters(name):
+    shape = RECIPES[name].shape
+    known = build.tokenizer(["words"], 400)
+    count = sum(value.numel() for value in build.model(shape, known, 1).parameters())
+    assert count + (shape.vocabulary - len(known)) * shape.hidden <= 2_400_000
+
+
+def test_small_is_smaller_than_large():
+    sizes = {
+        name: sum(value.numel() for value in build.model(one.shape, build.tokenizer(["a"], 300), 1).parameters())
+        for name, one in RECIPES.items()
+    }
+    assert sizes["small"] < sizes["large"] / 2
+
+
+def test_the_corpus_is_broad_and_knows_no_sentence_of_the_demo_shop():
+    assert len(wishes()) >= 50
+    assert len(kinds()) >= 25
+    assert sum(len(wish.ways) for wish in wishes()) >= 240
+    shop = {
+        _bare(line) for lines in INTENTS.values() for part in ("say", "vague", "again") for line in getattr(lines, part)
+    }
+    own = {
+        _bare("".join(str(piece) for piece in way.pieces if isinstance(piece, str)))
+        for wish in wishes()
+        for way in wish.ways
+    }
+    assert len(shop) > 100
+    assert not {line for line in shop & own if len(line.split()) > 3}
+
+
+def _bare(line: str) -> str:
+    return re.sub(r"\W+", " ", re.sub(r"\[[^\]]*\]|\{\w+\}", " ", line)).strip().lower()
+
+
+@pytest.mark.parametrize("nth", range(len(kinds())))
+def test_every_kind_of_screen_is_drawn_and_its_blocks_are_known(nth):
+    kind = kinds()[nth]
+    assert kind.description
+    assert all(name in BLOCKS or name in {"photo", "portrait", "paper"} for name, _ in kind.blocks)
+    made = [shot(Random(seed), kind) for seed in range(4)]
+    assert made[0].image.tobytes() == shot(Random(0), kind).image.tobytes()
+    assert len({one.image.tobytes() for one in made}) == 4
+    assert all(one.title in (*kind.titles, "") for one in made)
+
+
+def test_tasks_differ_in_labels_names_and_size():
+    asked = [corpus.ask_talks(dice("t", at), 6) for at in range(30)]
+    assert len({one.task.label_names for one in asked}) == 30
+    assert {len(one.task.labels) for one in asked} >= set(range(3, 11))
+    assert any(label.description for one in asked for label in one.task.labels)
+    assert any(not label.description for one in asked for label in one.task.labels)
+    assert asked[3] == corpus.ask_talks(dice("t", 3), 6)
+
+
+def test_training_lowers_the_loss_and_the_same_seed_gives_the_same_weights():
+    curves = []
+    for seed in (1, 1, 2):
+        trainer = Trainer(LITTLE, seed)
+        points = trainer.train(6, lambda _: None, every=2)
+        weights = [value.detach().numpy().copy() for value in trainer.model.parameters()]
+        curves.append((points, weights))
+    first, last = curves[0][0][0].means, curves[0][0][-1].means
+    assert last["words"] < first["words"]
+    assert all(np.array_equal(a, b) for a, b in zip(curves[0][1], curves[1][1], strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(curves[0][1], curves[2][1], strict=True))
+    assert {"codes_of_dialogues", "codes_of_pictures", "by_chance"} <= set(curves[0][0][-1].means) | set(
+        curves[0][0][1].means
+    ) | set(curves[0][0][2].means)
+
+
+def test_what_training_writes_loads_as_any_checkpoint(tmp_path, intent, capsys):
+    make(LITTLE, tmp_path / "little", lambda _: None, steps=2)
+    told = json.loads((tmp_path / "little" / "training.json").read_text())
+    assert told["recipe"]["name"] == "little"
+    assert told["curve"][-1]["step"] == 2
+    scorer = Scorer.load(ModelSettings(path=str(tmp_path / "little"), device="cpu"))
+    scored = scorer.score(intent, [Item("a", "intent", (Turn("user", "where is it"),))], {})
+    assert np.isfinite(scored.log_probs).all()
+    assert (tmp_path / "little" / "model.safetensors").stat().st_size < 5_000_000
+
+
+def test_an_unknown_name_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["huge"])
+    assert "invalid choice" in capsys.readouterr().err
