@@ -145,3 +145,15 @@ def test_out_of_memory_on_a_gpu_halves_the_batch(settings, intent, dialogues, co
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert scored.counts["halved"] > 0
     assert not np.isnan(scored.log_probs).any()
+
+
+@pytest.mark.parametrize("listed", ["described", "named", "none"])
+def test_labels_stand_in_the_prompt_as_the_setting_says(settings, scorer, scene, pictures, contents, listed):
+    other = Scorer(scorer.loaded, settings.model_copy(update={"labels": listed}))
+    told = scorer.loaded.tokenizer.decode(other.plan(scene).shared[0])
+    assert ("refund" in told) == (listed != "none")
+    assert ("shows refund" in told) == (listed == "described")
+    cached = other.score(scene, pictures, contents)
+    np.testing.assert_allclose(
+        cached.log_probs, other.score(scene, pictures, contents, reuse_prefix=False).log_probs, atol=CLOSE
+    )
