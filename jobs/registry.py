@@ -72,7 +72,10 @@ def register(lake: Lake, release: Release, *, promote: bool, reason: str) -> Non
 def verdict(lake: Lake, settings: Settings, new: Manifest) -> tuple[bool, str]:
     """Whether to promote a new release, and why: the first, or on no task below the promoted one's interval."""
     try:
-        old = read_manifest(Path(settings.releases) / promoted(lake))
+        at_work = promoted(lake)
+        if at_work == new.release_id:
+            return True, f"{at_work} is the promoted release already"
+        old = read_manifest(Path(settings.releases) / at_work)
     except ReleaseError as error:
         return True, f"promoted: nothing to compare with ({error})" if lake.has("releases") else "promoted: the first"
     if old.taxonomy_digest != new.taxonomy_digest:
