@@ -66,7 +66,7 @@ def from_yaml(text: str, source: str) -> Node:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)[:200]
-        raise RuleError(f"rules: {source}{where} is no YAML: {problem}; compare docs/rules.md") from error
+        raise RuleError(f"rules: {source}{where} is no YAML: {problem}; write it as RuleSet.to_yaml does") from error
     except ValueError as error:  # a character that YAML does not allow
         raise RuleError(f"rules: {source} is no YAML: {str(error)[:200]}") from error
 
