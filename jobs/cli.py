@@ -7,8 +7,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
 from kdsl import config
 from kdsl.config import Settings
 from kdsl.errors import ConfigError
@@ -32,7 +30,7 @@ def parse(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, Settin
         key, _, value = pair.partition("=")
         if not _:
             raise ConfigError(f"--set: {pair!r} has no '='; write --set label.chunk_rows=50000.")
-        given[key] = yaml.safe_load(value)
+        given[key] = config.scalar(value)
     if getattr(args, "max_bad_share", None) is not None:
         given["ingest.max_bad_share"] = args.max_bad_share
     return args, config.load(files, overrides=given)

@@ -1,5 +1,6 @@
 """What a job says: a live line on a terminal, plain lines in a log, one paragraph when it fails."""
 
+import re
 import sys
 import time
 import traceback
@@ -46,13 +47,18 @@ def fail(error: BaseException, log_dir: str, job: str) -> int:
     if isinstance(error, KdslError):
         err.print(f"{job}: {error}", markup=False)
         return error.exit_status
-    reason = str(error).strip().splitlines()
     err.print(
-        f"{job} failed: {type(error).__name__}: {reason[0][:300] if reason else 'no message'}. "
-        f"The stack trace is in {trace}; run the same command again once the cause is gone: finished work is kept.",
+        f"{job} failed: {reason(error)}. The stack trace is in {trace}; run the same command again once the cause is "
+        "gone: finished work is kept.",
         markup=False,
     )
     return 1
+
+
+def reason(error: BaseException) -> str:
+    """What an unforeseen error may be called in public: its type and Spark's error class; its words may quote data."""
+    named = re.match(r"\[[A-Z0-9_.]+\]", str(error).strip())
+    return f"{type(error).__name__} {named[0] if named else ''}".strip()
 
 
 def _write_trace(error: BaseException, log_dir: str, job: str) -> str:

@@ -64,14 +64,18 @@ def evaluate(lake: Lake, settings: Settings, release: Release, split: str) -> di
             f"--split: {split!r} holds no gold that release {release.manifest.release_id} did not learn from; splits "
             f"with gold are {', '.join(splits) or 'none'}. Ingest held-out gold with --split {split}."
         )
+    if release.manifest.release_id != registry.promoted(lake):
+        console.say(
+            f"note: scored items carry the labels of {release.manifest.release_id} from now on, until labelled anew"
+        )
     label(lake, settings, release, Days(first, last), only=wanted.select("item_id", "task"))
     labels = lake.df("labels").where(F.col("release_id") == release.manifest.release_id)
-    scored = wanted.join(labels.drop("event_date"), ["item_id", "task"], "left").cache()
+    scored = wanted.join(labels, ["item_id", "task", "event_date"], "left").cache()
     tasks = {task: _report(pairs) for task, pairs in sorted(_pairs(scored, "label").items())}
     voters: dict[str, dict[str, Any]] = {}
     for voter in sorted({name for names in release.manifest.voters.values() for name in names}):
         # A row without this voter's vote (an error row) counts as wrong, like any missing label.
-        vote = F.expr(f"filter(votes, vote -> vote.voter = '{voter}')[0].label")
+        vote = F.expr(f"get(filter(votes, vote -> vote.voter = '{voter}'), 0).label")
         for task, pairs in _pairs(scored.withColumn("said", vote), "said").items():
             if voter in release.manifest.voters[task]:
                 voters.setdefault(voter, {})[task] = _figures(metrics.from_pairs(pairs))

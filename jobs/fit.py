@@ -48,7 +48,13 @@ def fit(lake: Lake, settings: Settings) -> Release:
 
     wanted = taxonomy.load(settings.taxonomy)
     with ledger.recorded(lake, "fit", {"voters": settings.fit.voters}, READS, WRITES) as run:
-        gold = lake.df("gold_labels").where(F.col("split") == "train").select("item_id", "task", "label")
+        known = [(task.name, label) for task in wanted.tasks for label in task.label_names]
+        stored = lake.df("gold_labels").where(F.col("split") == "train").select("item_id", "task", "label")
+        gold = stored.join(
+            F.broadcast(lake.spark.createDataFrame(known, "task STRING, label STRING")), ["task", "label"]
+        )
+        if foreign := stored.count() - gold.count():
+            console.say(f"  {foreign} gold labels are not of taxonomy {wanted.name!r} and are left out")
         items = targets(lake, {task.name: task.asked_of for task in wanted.tasks}, F.lit(True))
         items = items.join(F.broadcast(gold), ["item_id", "task"])
         if lake.has("images"):

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 from jobs.lake import Lake
 from jobs.options import Days
 from kdsl.arrow import ITEM
+from kdsl.errors import ErrorCode
 from kdsl.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+# A mount that was away, a voter that ran out of memory: another night may go better.
+PASSING = (ErrorCode.IMAGE_MISSING.value, ErrorCode.VOTER_FAILED.value)
 TARGET = ("item_id", "task", "event_date", "input_hash", "turns", "sha256")
 
 
@@ -47,10 +50,11 @@ def targets(lake: Lake, tasks: Mapping[str, str], days: "Column") -> "DataFrame"
 
 
 def labelled(lake: Lake, release_id: str, days: "Column") -> "DataFrame":
-    """Keys of the labels that this release has given on those days."""
+    """Keys of the labels that this release has given on those days; faults that may pass are pending again."""
     from pyspark.sql import functions as F
 
     stored = lake.df("labels").where(days).where(F.col("release_id") == release_id)
+    stored = stored.where(~F.coalesce(F.col("error_code").isin(*PASSING), F.lit(False)))
     return stored.select("item_id", "task", "event_date", "input_hash")
 
 

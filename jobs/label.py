@@ -54,7 +54,7 @@ def label(
                 _drop_orphans(lake, release, within(days), run)
                 quality.write(lake, release, days, run, {row["event_date"]: row["count"] for row in counts})
         done, dates = run.counts["pending"], len(counts)
-        console.say(f"labelled {done:,} items of {dates} dates" if done else "nothing to do: every item is labelled")
+        console.say(f"labelled {done:,} items of {dates} dates" if done else "nothing to do: no item is pending")
     return run
 
 
@@ -113,7 +113,7 @@ def _label_chunk(
             )
             stamped.write.format("delta").mode("overwrite").save(f"{folder}/labels")
         with run.stage("merge"):
-            lake.upsert("labels", lake.spark.read.format("delta").load(f"{folder}/labels"), dates, fresh=True)
+            lake.upsert("labels", lake.spark.read.format("delta").load(f"{folder}/labels"), dates)
     run.count("labelled", rows)
 
 

@@ -135,13 +135,13 @@ class Lake:
         compared = [c for c in rows.columns if c not in (*table.key, *table.stamps)]
         differs = " OR ".join(f"NOT (t.{column} <=> s.{column})" for column in compared) or "false"
         self.ensure(name)
-        if not fresh:  # a MERGE that changes nothing would still add a version
-            stored = self.df(name)
-            if dates is not None:
-                stored = stored.where(F.col("event_date").isin(list(dates)))
-            on = F.expr(f"{same_key} AND NOT ({differs})")
-            if rows.alias("s").join(stored.alias("t"), on, "left_anti").isEmpty():
-                return
+        stored = self.df(name)
+        if dates is not None:
+            stored = stored.where(F.col("event_date").isin(list(dates)))
+        on = F.expr(f"{same_key} AND NOT ({differs})")
+        # A MERGE that changes nothing would still add a version.
+        if not fresh and rows.alias("s").join(stored.alias("t"), on, "left_anti").isEmpty():
+            return
 
         def merge() -> None:
             merging = self.delta(name).alias("t").merge(rows.alias("s"), pinned)

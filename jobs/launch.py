@@ -21,9 +21,15 @@ def command(argv: list[str]) -> list[str]:
     words = [jars.spark_submit(), "--master", spark.master, "--driver-memory", spark.driver_memory]
     for key, value in jars.spark_options(settings).items():
         words += ["--conf", f"{key}={value}"]
-    log4j = ROOT / "conf" / "log4j2.properties"
-    if log4j.is_file():
-        words += ["--conf", f"spark.driver.extraJavaOptions=-Dlog4j2.configurationFile={log4j.as_uri()}"]
+    # Here and not in the session alone: what the driver's JVM and the executors start with cannot be set later.
+    chosen = dict(spark.conf)
+    log4j = (ROOT / "conf" / "log4j2.properties").as_uri()
+    java = f"-Dlog4j2.configurationFile={log4j} {chosen.get('spark.driver.extraJavaOptions', '')}"
+    chosen["spark.driver.extraJavaOptions"] = java.strip()
+    if "spark.pyspark.python" in chosen:
+        chosen.setdefault("spark.pyspark.driver.python", sys.executable)
+    for key, value in chosen.items():
+        words += ["--conf", f"{key}={value}"]
     return [*words, str(ROOT / "jobs" / "run.py"), *argv]
 
 
@@ -35,7 +41,10 @@ def main() -> int:
         console.err.print(f"{' '.join(sys.argv[1:2])}: {error}", markup=False)
         return error.exit_status
     path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH")) if p)
-    os.execvpe(words[0], words, {**jars.environment(), "PYTHONPATH": path})  # noqa: S606 - no shell is meant
+    environment = {**jars.environment(), "PYTHONPATH": path}
+    if any(word.startswith("spark.pyspark.python=") for word in words):
+        del environment["PYSPARK_PYTHON"]  # it would win over the setting
+    os.execvpe(words[0], words, environment)  # noqa: S606 - no shell is meant
     return 1
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs import console
 from jobs.tables import RUNS
+from kdsl.errors import KdslError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -59,7 +60,7 @@ def recorded(
         state = "stopped"
         raise
     except Exception as error:
-        run.message = f"{type(error).__name__}: {str(error).splitlines()[0][:500] if str(error) else ''}"
+        run.message = str(error) if isinstance(error, KdslError) else console.reason(error)
         raise
     finally:
         run.output_versions = lake.versions(writes)

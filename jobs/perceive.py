@@ -8,6 +8,7 @@ from jobs.items import among
 from jobs.lake import Lake
 from jobs.ledger import Run
 from kdsl.config import ReaderSettings, Settings
+from kdsl.errors import ErrorCode
 from kdsl.ocr import reader_version
 from udfs.perceive import READ, read_pictures
 
@@ -56,7 +57,9 @@ def _read_chunk(
     read = rows.mapInArrow(read_pictures(reader, settings.ingest.image_root), from_arrow_schema(READ))
     path = lake.ensure("image_features")
     # No coalesce: it would pull the reading itself into one task.
-    stamped = read.withColumn("run_id", F.lit(run.run_id)).repartition(1 + len(chunk) // 10_000)
+    # A file that is not there was not read: it is looked for again, and never cached as a fault.
+    found = read.where(F.coalesce(F.col("error_code") != ErrorCode.IMAGE_MISSING.value, F.lit(True)))
+    stamped = found.withColumn("run_id", F.lit(run.run_id)).repartition(1 + len(chunk) // 10_000)
     lake.retry("image_features", lambda: stamped.write.format("delta").mode("append").save(path))
 
 

@@ -25,6 +25,9 @@ def find(lake: Lake, settings: Settings, release_id: str | None) -> Release:
             + (f"known in --releases: {', '.join(known)}." if known else "learn one first: ./spark-submit.sh fit ...")
         )
     release = Release.open(path.resolve())
+    noted = _noted(lake).get(release.manifest.release_id)
+    if noted and noted != file_sha256(path / MANIFEST):
+        raise ReleaseError(f"release {release.manifest.release_id}: {MANIFEST} was altered since `fit`; restore it.")
     release.must_fit(taxonomy.load(settings.taxonomy))
     return release
 
@@ -46,11 +49,9 @@ def promoted(lake: Lake) -> str:
 
 
 def register(lake: Lake, release: Release, *, promote: bool, reason: str) -> None:
-    """Note a release in `releases`; one that stands there already is left as it is."""
-    from pyspark.sql import functions as F
-
+    """Note a release in `releases`, and that it is promoted from now on where `promote` says so."""
     manifest = release.manifest
-    if not lake.df("releases").where(F.col("release_id") == manifest.release_id).isEmpty():
+    if lake.has("releases") and manifest.release_id in (_noted(lake) if not promote else {_at_work(lake)}):
         return
     scores = {f"{task}.{voter}": score.value for task, by in manifest.scores.items() for voter, score in by.items()}
     now = datetime.now(UTC)
@@ -64,9 +65,20 @@ def register(lake: Lake, release: Release, *, promote: bool, reason: str) -> Non
         now if promote else None,
         reason,
     )
-    frame = lake.spark.createDataFrame([row], RELEASES.columns)
-    path = lake.ensure("releases")
-    lake.retry("releases", lambda: frame.coalesce(1).write.format("delta").mode("append").save(path))
+    lake.upsert("releases", lake.spark.createDataFrame([row], RELEASES.columns))
+
+
+def _noted(lake: Lake) -> dict[str, str]:
+    """SHA-256 of the manifest of each release of the lake."""
+    rows = lake.df("releases").select("release_id", "manifest_sha256").collect()
+    return {row["release_id"]: row["manifest_sha256"] for row in rows}
+
+
+def _at_work(lake: Lake) -> str | None:
+    try:
+        return promoted(lake)
+    except ReleaseError:
+        return None
 
 
 def verdict(lake: Lake, settings: Settings, new: Manifest) -> tuple[bool, str]:

@@ -1,5 +1,6 @@
 """The program that spark-submit runs: one job, in one session, with an exit status that tells how it ended."""
 
+import contextlib
 import os
 import sys
 
@@ -20,7 +21,8 @@ def main(argv: list[str]) -> int:
     except BaseException as error:  # noqa: BLE001 - a failing job is never 0, and never a bare stack trace
         return console.fail(error, settings.log_dir, args.job)
     finally:
-        spark.stop()
+        with contextlib.suppress(Exception):  # a JVM that died takes nothing from what was said
+            spark.stop()
     return 0
 
 

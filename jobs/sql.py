@@ -3,7 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from jobs import console
 from jobs.lake import Lake
@@ -53,9 +54,9 @@ def views(lake: Lake) -> None:
 def show(frame: "DataFrame", most: int) -> None:
     """Print the first `most` rows as a table."""
     rows = frame.limit(most + 1).collect()
-    table = Table(*frame.columns)
+    table = Table(*(Column(Text(name)) for name in frame.columns))
     for row in rows[:most]:
-        table.add_row(*(_cell(value) for value in row))
+        table.add_row(*(Text(_cell(value)) for value in row))  # a cell is data, not markup
     console.out.print(table)
     if len(rows) > most:
         console.say(f"the first {most} rows; more with --rows N, all with --csv")

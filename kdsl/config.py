@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from kdsl.errors import ConfigError
 
 PREFIX = "KDSL_"
-RESERVED = ("KDSL_JARS", "KDSL_CONF")  # read by spark-submit.sh, no settings
+RESERVED = ("KDSL_JARS", "KDSL_CONF", "KDSL_PYTHON")  # read by spark-submit.sh, no settings
 
 
 class _Section(BaseModel):
@@ -136,10 +136,12 @@ def load(
     for name, value in sorted(environment.items()):
         if name.startswith(PREFIX) and name not in RESERVED:
             keys = name.removeprefix(PREFIX).lower().split("__")
-            _merge(merged, _nest(keys, _scalar(value)), f"environment {name}", origin)
+            _merge(merged, _nest(keys, scalar(value)), f"environment {name}", origin)
     for dotted, value in (overrides or {}).items():
         if value is not None:
-            _merge(merged, _nest(dotted.split("."), value), "command line", origin)
+            # The keys of spark.conf hold dots themselves.
+            depth = 2 if dotted.startswith("spark.conf.") else -1
+            _merge(merged, _nest(dotted.split(".", depth), value), "command line", origin)
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
@@ -163,7 +165,8 @@ def _read(path: Path) -> dict[str, Any]:
     return data
 
 
-def _scalar(value: str) -> Any:
+def scalar(value: str) -> Any:
+    """A value written in an environment variable or on the command line, read as YAML where it is YAML."""
     try:
         return yaml.safe_load(value)
     except yaml.YAMLError:

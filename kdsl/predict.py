@@ -14,6 +14,8 @@ from kdsl.fusion import Decision, decide
 from kdsl.models.voter import LogProbs, Voter, kind
 from kdsl.release import Release
 
+DEAD = 8  # so many items in a row are not all hostile
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -54,7 +56,7 @@ class Predictor:
         """One prediction an item, in the items' order; a bad item gets its code, the others are not touched by it.
 
         Raises:
-            ReleaseError: a voter fails on every item of a batch of several: the model is dead, not the items bad.
+            ReleaseError: a voter fails on every item of a batch of at least `DEAD`: the model is dead.
         """
         predictions: list[Prediction | None] = [
             _refused(fault(item, self.units[item.task], self.max_turn_chars)) for item in items
@@ -81,7 +83,7 @@ class Predictor:
         except Exception as error:
             singly = [self._ask_one(voter, item) for item in batch]
             self.failures[name] += sum(log_probs is None for log_probs in singly)
-            if len(batch) > 1 and all(log_probs is None for log_probs in singly):
+            if len(batch) >= DEAD and all(log_probs is None for log_probs in singly):
                 raise ReleaseError(
                     f"voter {name}: {type(error).__name__} on all {len(batch)} items of a batch; the model is broken, "
                     "not the items. Check its files and the log, then run the same command again."

@@ -56,6 +56,13 @@ def test_the_command_is_spark_submit_of_the_installed_pyspark() -> None:
     assert words[-6:] == [str(launch.ROOT / "jobs" / "run.py"), "fit", "--lake", "l", "--master", "local[3]"]
 
 
+def test_spark_settings_reach_spark_submit() -> None:
+    given = ["--set", "spark.conf.spark.executor.memory=3g", "--set", "spark.conf.spark.driver.extraJavaOptions=-Xss8m"]
+    words = launch.command(["fit", *given])
+    assert "spark.executor.memory=3g" in words
+    assert [word for word in words if word.startswith("spark.driver.extraJavaOptions=") and word.endswith(" -Xss8m")]
+
+
 def test_named_jars_are_used_and_missing_ones_refused(tmp_path: Path) -> None:
     jar = tmp_path / "delta.jar"
     jar.touch()

@@ -39,6 +39,15 @@ def test_every_fault_is_reported_with_key_value_and_source(tmp_path: Path) -> No
     assert message.count("\n") == 4
 
 
+def test_keys_of_spark_conf_keep_their_dots() -> None:
+    settings = config.load(environment={}, overrides={"spark.conf.spark.executor.memory": "4g"})
+    assert settings.spark.conf == {"spark.executor.memory": "4g"}
+
+
+def test_variables_of_the_launcher_are_no_settings() -> None:
+    config.load(environment={"KDSL_PYTHON": "/usr/bin/python3", "KDSL_JARS": "a.jar", "KDSL_CONF": "b.yaml"})
+
+
 @pytest.mark.parametrize("content", ["- a\n- b\n", "lake: [\n", "just words"])
 def test_a_file_that_holds_no_settings_is_named(tmp_path: Path, content: str) -> None:
     file = tmp_path / "odd.yaml"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import registry
+from jobs import registry, sql
 from jobs.evaluate import evaluate
 from jobs.fit import fit
 from jobs.ingest import ingest
@@ -187,6 +187,16 @@ def test_bad_items_become_error_rows_and_the_others_are_labelled(night: Shop) ->
     assert run.counts["labelled"] == 9
     error_rate = night.rows("batch_metrics", f"event_date = '{day}' AND task = 'scene' AND metric = 'error_rate'")
     assert error_rate[0]["value"] == pytest.approx(4 / 5)
+    # A file that was not there is looked for again; the other faults are final, and nothing is written twice.
+    assert "sha-lost" not in {row["sha256"] for row in night.rows("image_features")}
+    before = night.lake.version("labels")
+    assert night.label(Days(day, day)).counts["pending"] == 1
+    assert night.lake.version("labels") == before
+    gold = [("endless", "intent", "refund_status", "hard", None, datetime.now(UTC))]
+    night.lake.upsert("gold_labels", night.spark.createDataFrame(gold, TABLES["gold_labels"].columns))
+    report = evaluate(night.lake, night.settings, night.release, "hard")
+    assert report["tasks"]["intent"]["n"] == 1
+    assert report["tasks"]["intent"]["weighted_f1"] == report["voters"]["linear"]["intent"]["weighted_f1"] == 0
 
 
 def test_a_range_in_chunks_gives_the_same_labels(night: Shop) -> None:
@@ -224,6 +234,22 @@ def test_releases_that_are_missing_altered_or_foreign_are_refused(night: Shop, t
             registry.find(night.lake, night.settings, night.release.manifest.release_id)
     finally:
         file.write_bytes(content)
+
+
+def test_sql_shows_cells_as_they_are(night: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    sql.views(night.lake)
+    sql.show(night.spark.sql("SELECT '[b] total [/] y' AS `[i]`, count(*) AS n FROM current_metrics"), 5)
+    assert "[b] total [/] y" in capsys.readouterr().out
+
+
+def test_a_release_found_again_is_promoted_again(night: Shop) -> None:
+    registry.register(night.lake, night.release, promote=False, reason="noted already")
+    before = night.lake.version("releases")
+    registry.register(night.lake, night.release, promote=True, reason="at work already")
+    assert night.lake.version("releases") == before
+    night.lake.delta("releases").update(set={"promoted_at": "NULL"})
+    registry.register(night.lake, night.release, promote=True, reason="again")
+    assert registry.promoted(night.lake) == night.release.manifest.release_id
 
 
 def test_no_text_of_a_dialogue_is_in_tables_about_faults_or_runs(night: Shop) -> None:

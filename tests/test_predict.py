@@ -65,8 +65,13 @@ def test_bad_items_get_their_code_and_the_others_their_label() -> None:
 
 
 def test_a_model_that_fails_on_everything_is_dead() -> None:
-    with pytest.raises(ReleaseError, match="ValueError on all 2 items"):
-        _predictor().predict([_talk("boom"), _talk("boom too")])
+    with pytest.raises(ReleaseError, match="ValueError on all 8 items"):
+        _predictor().predict([_talk(f"boom {n}") for n in range(8)])
+
+
+def test_two_hostile_items_do_not_stop_the_night() -> None:
+    predictions = _predictor().predict([_talk("boom"), _talk("boom too")])
+    assert [prediction.error_code for prediction in predictions] == [ErrorCode.VOTER_FAILED] * 2
 
 
 def test_no_items_give_no_predictions() -> None:
