@@ -98,6 +98,7 @@ RELEASES = Table(
     """release_id STRING NOT NULL, path STRING NOT NULL, manifest_sha256 STRING NOT NULL, taxonomy STRING NOT NULL,
     scores MAP<STRING, DOUBLE> NOT NULL, created_at TIMESTAMP NOT NULL, promoted_at TIMESTAMP, reason STRING""",
     key=("release_id",),
+    stamps=("scores", "created_at", "reason"),  # a release is immutable: it differs by promotion alone
 )
 
 TABLES = {
