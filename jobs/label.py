@@ -31,9 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> None:
     """Label `args.start` to `args.end` with the release that `args.release` names, or the promoted one."""
+    days = options.days_of(args)
     lake = Lake(spark, settings.lake, settings.label.retries).must_exist()
     release = registry.find(lake, settings, args.release)
-    label(lake, settings, release, options.days_of(args))
+    label(lake, settings, release, days)
 
 
 def label(
