@@ -51,7 +51,8 @@ def promoted(lake: Lake) -> str:
 def register(lake: Lake, release: Release, *, promote: bool, reason: str) -> None:
     """Note a release in `releases`, and that it is promoted from now on where `promote` says so."""
     manifest = release.manifest
-    if lake.has("releases") and manifest.release_id in (_noted(lake) if not promote else {_at_work(lake)}):
+    stands = manifest.release_id == _at_work(lake) if promote else manifest.release_id in _noted(lake)
+    if stands:
         return
     scores = {f"{task}.{voter}": score.value for task, by in manifest.scores.items() for voter, score in by.items()}
     now = datetime.now(UTC)
