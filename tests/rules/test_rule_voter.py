@@ -51,7 +51,7 @@ def items_of(n, seed=1):
 @pytest.fixture(scope="module")
 def voter():
     items, gold = items_of(60)
-    return rule_voter.fit(TASK, items, gold, [i.item_id for i in items], seed=1, budget=60)
+    return rule_voter.fit(TASK, items, gold, [i.item_id for i in items], seed=1, rules_budget=60)
 
 
 def test_it_is_a_voter_that_is_right(voter):
@@ -90,7 +90,12 @@ def test_the_order_of_the_examples_does_not_matter(voter):
     order = list(range(60))
     random.Random(4).shuffle(order)
     other = rule_voter.fit(
-        TASK, [items[i] for i in order], [gold[i] for i in order], [items[i].item_id for i in order], seed=1, budget=60
+        TASK,
+        [items[i] for i in order],
+        [gold[i] for i in order],
+        [items[i].item_id for i in order],
+        seed=1,
+        rules_budget=60,
     )
     assert other.rules.to_dict() == voter.rules.to_dict()
 
@@ -142,5 +147,5 @@ def test_wrong_use_is_named():
 
 def test_very_few_examples_do_no_harm():
     items, gold = items_of(3)
-    small = rule_voter.fit(TASK, items, gold, ["a", "a", "a"], seed=1, budget=10)
+    small = rule_voter.fit(TASK, items, gold, ["a", "a", "a"], seed=1, rules_budget=10)
     assert small.log_probs(items).shape == (3, 3)
