@@ -9,7 +9,6 @@ from jobs import console, ledger, options, quality, registry
 from jobs.items import among, labelled, pictures_of, targets, units, with_pictures, within
 from jobs.lake import Lake
 from jobs.perceive import perceive
-from jobs.tables import RULES_FIRED
 from kdsl.config import Settings
 from kdsl.release import Release
 from udfs.predict import PREDICTED, predict_batches
@@ -106,9 +105,7 @@ def _label_chunk(
             predict = predict_batches(str(release.path), release.manifest.release_id, settings.ingest.max_turn_chars)
             predicted = items.repartition(spread, "item_id", "task").mapInArrow(predict, from_arrow_schema(PREDICTED))
             stamped = (
-                predicted.withColumn("rules_fired", F.lit(None).cast(RULES_FIRED))
-                .withColumn("ruleset_fingerprint", F.lit(None).cast("string"))
-                .withColumn("release_id", F.lit(release.manifest.release_id))
+                predicted.withColumn("release_id", F.lit(release.manifest.release_id))
                 .withColumn("run_id", F.lit(run.run_id))
                 .withColumn("labelled_at", F.current_timestamp())
             )

@@ -11,8 +11,9 @@ import numpy as np
 from kdsl.dialogue import Item
 from kdsl.errors import ErrorCode, ReleaseError
 from kdsl.fusion import Decision, decide
-from kdsl.models.voter import LogProbs, Voter, kind
+from kdsl.models.voter import Explains, LogProbs, Voter, kind
 from kdsl.release import Release
+from kdsl.rules.fired import RuleFired
 
 DEAD = 8  # so many items in a row are not all hostile
 
@@ -23,6 +24,16 @@ class Prediction:
 
     decision: Decision
     error_code: str | None = None
+    rules_fired: tuple[RuleFired, ...] | None = None  # None: no voter that has rules was asked
+    ruleset_fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one voter says of one item, and the rules behind it if it has any."""
+
+    log_probs: LogProbs
+    rules_fired: tuple[RuleFired, ...] | None = None
 
 
 @dataclass
@@ -33,6 +44,7 @@ class Predictor:
     units: Mapping[str, str]
     voters: Mapping[str, Mapping[str, Voter]]
     max_turn_chars: int
+    language: str = "en"
     failures: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     @classmethod
@@ -50,6 +62,7 @@ class Predictor:
                 for name, task in tasks.items()
             },
             max_turn_chars=max_turn_chars,
+            language=release.taxonomy.language,
         )
 
     def predict(self, items: Sequence[Item]) -> list[Prediction]:
@@ -64,38 +77,53 @@ class Predictor:
         for task, places in _by_task(items, predictions).items():
             batch = [items[place] for place in places]
             said = {name: self._ask(name, voter, batch) for name, voter in self.voters[task].items()}
-            failed = [any(log_probs[row] is None for log_probs in said.values()) for row in range(len(batch))]
+            failed = [any(answers[row] is None for answers in said.values()) for row in range(len(batch))]
             kept = [row for row, bad in enumerate(failed) if not bad]
+            heard = {name: [answer for row in kept if (answer := answers[row])] for name, answers in said.items()}
             voices = {
-                name: np.array([log_probs[row] for row in kept]).reshape(len(kept), len(self.labels[task]))
-                for name, log_probs in said.items()
+                name: np.array([answer.log_probs for answer in answers]).reshape(len(kept), len(self.labels[task]))
+                for name, answers in heard.items()
             }
-            for row, decision in zip(kept, decide(self.labels[task], voices) if kept else [], strict=True):
-                predictions[places[row]] = Prediction(decision)
+            decisions = decide(self.labels[task], voices) if kept else []
+            name, fingerprint = self._explaining(task)
+            for at, (row, decision) in enumerate(zip(kept, decisions, strict=True)):
+                why = heard[name][at].rules_fired if name else None
+                predictions[places[row]] = Prediction(decision, None, why, fingerprint)
             for row, bad in enumerate(failed):
                 if bad:
                     predictions[places[row]] = _refused(ErrorCode.VOTER_FAILED)
         return [prediction for prediction in predictions if prediction is not None]
 
-    def _ask(self, name: str, voter: Voter, batch: Sequence[Item]) -> list[LogProbs | None]:
+    def _explaining(self, task: str) -> tuple[str | None, str | None]:
+        """The task's voter that can tell why, and the fingerprint of its rules."""
+        for name, voter in self.voters[task].items():
+            if isinstance(voter, Explains):
+                return name, voter.fingerprint
+        return None, None
+
+    def _ask(self, name: str, voter: Voter, batch: Sequence[Item]) -> list[Answer | None]:
         try:
-            return list(voter.log_probs(batch))
+            return [*self._answers(voter, batch)]
         except Exception as error:
             singly = [self._ask_one(voter, item) for item in batch]
-            self.failures[name] += sum(log_probs is None for log_probs in singly)
-            if len(batch) >= DEAD and all(log_probs is None for log_probs in singly):
+            self.failures[name] += sum(answer is None for answer in singly)
+            if len(batch) >= DEAD and all(answer is None for answer in singly):
                 raise ReleaseError(
                     f"voter {name}: {type(error).__name__} on all {len(batch)} items of a batch; the model is broken, "
                     "not the items. Check its files and the log, then run the same command again."
                 ) from error
             return singly
 
-    @staticmethod
-    def _ask_one(voter: Voter, item: Item) -> LogProbs | None:
+    def _ask_one(self, voter: Voter, item: Item) -> Answer | None:
         try:
-            return np.asarray(voter.log_probs([item])[0])
+            return self._answers(voter, [item])[0]
         except Exception:  # noqa: BLE001 - whatever one hostile item sets off, it costs that item only
             return None
+
+    def _answers(self, voter: Voter, items: Sequence[Item]) -> list[Answer]:
+        if isinstance(voter, Explains):
+            return [Answer(*said) for said in zip(*voter.explained(items, self.language), strict=True)]
+        return [Answer(row) for row in voter.log_probs(items)]
 
 
 def fault(item: Item, unit: str, max_turn_chars: int) -> str | None:

@@ -43,7 +43,12 @@ def settings_below(root: Path) -> Settings:
             "lake": str(root / "lake"),
             "releases": str(root / "releases"),
             "spark": {"master": "local[2]"},
-            "fit": {"encoder": "", "folds": 2},  # the encoder has tests of its own; here it would cost seconds a worker
+            "fit": {
+                "voters": ["linear", "rules"],
+                "rules_budget": 20,
+                "encoder": "",
+                "folds": 2,
+            },  # the encoder has tests of its own; here it would cost seconds a worker
             "label": {"perceive_chunk": 8},
         }
     )

@@ -16,7 +16,9 @@ from jobs.label import label
 from jobs.lake import Lake
 from jobs.options import Days
 from jobs.tables import TABLES
+from kdsl.arrow import item_of
 from kdsl.errors import ConfigError, ErrorCode, ReleaseError
+from kdsl.features import text_fields
 from tests.night import NIGHTS, Shop
 
 
@@ -32,7 +34,28 @@ def test_every_item_of_the_nights_has_exactly_one_row(night: Shop) -> None:
         assert row["error_code"] is None
         assert row["abstained"] or row["label"] in known[row["task"]]
         assert row["release_id"] == night.release.manifest.release_id
-        assert [vote["voter"] for vote in row["votes"]] == ["linear"]
+        assert [vote["voter"] for vote in row["votes"]] == ["linear", "rules"]
+
+
+def test_rules_explain_each_row_with_the_words_that_matched(night: Shop) -> None:
+    dialogues = {row["conversation_id"]: row for row in night.rows("conversations")}
+    rows = night.rows("labels", "task = 'intent' AND error_code IS NULL")
+    assert {row["ruleset_fingerprint"] for row in rows} == {
+        json.loads((night.release.folder("intent", "rules") / "rules.json").read_text())["fingerprint"]
+    }
+    matched = 0
+    for row in rows:
+        [vote] = [vote for vote in row["votes"] if vote["voter"] == "rules"]
+        assert vote["abstained"] == (not row["rules_fired"])
+        said = {"item_id": "", "task": "", "pictures": None, **dialogues[row["item_id"]].asDict(recursive=True)}
+        fields = text_fields(item_of(said))
+        for rule in row["rules_fired"]:
+            assert rule["sentence"].startswith("If ")
+            for match in rule["matches"]:
+                if match["field"] in ("last_user", "user", "agent"):
+                    assert fields[match["field"]][match["start"] : match["stop"]] == match["words"]
+                    matched += 1
+    assert matched > 0
 
 
 def test_a_finished_range_adds_no_version_to_any_table_but_runs(night: Shop) -> None:
@@ -93,7 +116,7 @@ def test_evaluate_has_the_promised_keys_and_ignores_what_was_learned(night: Shop
     for task, figures in report["tasks"].items():
         assert {"weighted_f1", "low", "high", "macro_f1", "accuracy", "n", "labels", "confused"} <= set(figures)
         assert figures["n"] == sum(row["task"] == task for row in gold)
-        assert report["voters"]["linear"][task]["weighted_f1"] == pytest.approx(figures["weighted_f1"])
+        assert {voter for voter, by in report["voters"].items() if by[task]["n"] == figures["n"]} == {"linear", "rules"}
     mean = sum(figures["weighted_f1"] for figures in report["tasks"].values()) / 2
     assert report["overall_weighted_f1"] == pytest.approx(mean)
     with pytest.raises(ConfigError, match="did not learn from; splits with gold are test, train"):

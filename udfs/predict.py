@@ -7,8 +7,11 @@ import pyarrow as pa
 
 from kdsl.arrow import items_of
 from kdsl.predict import Prediction, predictor
+from kdsl.rules.fired import RuleFired
 
 VOTE = pa.struct([("voter", pa.string()), ("label", pa.string()), ("score", pa.float64()), ("abstained", pa.bool_())])
+MATCH = pa.struct([("field", pa.string()), ("words", pa.string()), ("start", pa.int32()), ("stop", pa.int32())])
+RULE_FIRED = pa.struct([("rule_id", pa.string()), ("sentence", pa.string()), ("matches", pa.list_(MATCH))])
 PREDICTED = pa.schema(
     [
         ("item_id", pa.string()),
@@ -20,6 +23,8 @@ PREDICTED = pa.schema(
         ("abstained", pa.bool_()),
         ("decided_by", pa.string()),
         ("votes", pa.list_(VOTE)),
+        ("rules_fired", pa.list_(RULE_FIRED)),
+        ("ruleset_fingerprint", pa.string()),
         ("error_code", pa.string()),
     ]
 )
@@ -56,6 +61,24 @@ def label_batch(batch: pa.RecordBatch, predictions: Sequence[Prediction]) -> pa.
         pa.array([decision.abstained for decision in decisions], pa.bool_()),
         pa.array([decision.decided_by for decision in decisions], pa.string()),
         pa.array(votes, pa.list_(VOTE)),
+        pa.array([_fired(prediction.rules_fired) for prediction in predictions], pa.list_(RULE_FIRED)),
+        pa.array([prediction.ruleset_fingerprint for prediction in predictions], pa.string()),
         pa.array([prediction.error_code for prediction in predictions], pa.string()),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=PREDICTED)
+
+
+def _fired(rules: Sequence[RuleFired] | None) -> list[dict[str, Any]] | None:
+    if rules is None:
+        return None
+    return [
+        {
+            "rule_id": rule.rule_id,
+            "sentence": rule.sentence,
+            "matches": [
+                {"field": match.field, "words": match.what, "start": match.start, "stop": match.end}
+                for match in rule.matches
+            ],
+        }
+        for rule in rules
+    ]

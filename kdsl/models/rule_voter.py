@@ -4,7 +4,7 @@ Saved as `rules.yaml`, which people read and edit, and `rules.json` with weights
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,19 @@ from kdsl.errors import ConfigError, ReleaseError
 from kdsl.features import NUMBERS, TEXT_FIELDS, numbers, text_fields
 from kdsl.models.voter import LogProbs
 from kdsl.rules import parse
+from kdsl.rules.amend import amend
 from kdsl.rules.calibrate import Calibration
 from kdsl.rules.errors import RuleError
-from kdsl.rules.examples import examples_of
-from kdsl.rules.fired import Fired, Match
-from kdsl.rules.learn import BUDGET, FOLDS, learn
+from kdsl.rules.examples import Examples, examples_of
+from kdsl.rules.fired import RuleFired
+from kdsl.rules.learn import BUDGET, FOLDS, Learned, learn
 from kdsl.rules.propose import Proposer
 from kdsl.rules.propose_statistics import Statistics
 from kdsl.rules.propose_taxonomy import FromTaxonomy
 from kdsl.rules.record import Record
+from kdsl.rules.rule import Rule
 from kdsl.rules.ruleset import RuleSet
+from kdsl.rules.sentence import sentence
 from kdsl.rules.vote import Ballot
 from kdsl.taxonomy import Task
 
@@ -52,17 +55,36 @@ class RulesVoter:
         self.calibration = calibration
         self.record = record
         self._weights = dict(weights)
+        self._said: dict[str, dict[str, str]] = {}
         self._ballot = Ballot(rules, task.name, self.labels, weights=weights, log_prior=log_prior)
 
     def log_probs(self, items: Sequence[Item]) -> LogProbs:
         """Log-probabilities (n, labels); all NaN on an item on which no rule fires."""
         return self._ballot.log_probs(columns_of(items))[0]
 
-    def fired(self, items: Sequence[Item]) -> tuple[Fired, list[list[Match]]]:
-        """Which rules fired on which items, and the words that matched, with their place in the normalised field."""
+    @property
+    def fingerprint(self) -> str:
+        """That of the rule set."""
+        return self.rules.fingerprint
+
+    def explained(self, items: Sequence[Item], language: str = "en") -> tuple[LogProbs, list[tuple[RuleFired, ...]]]:
+        """Log-probabilities, and by item the rules that fired with the words that matched, placed as normalised."""
         columns = columns_of(items)
-        fired = self._ballot.engine.evaluate(columns)
-        return fired, self._ballot.engine.explain(columns, fired)
+        votes, fired = self._ballot.log_probs(columns)
+        matches = self._ballot.engine.explain(columns, fired)
+        says = self._sentences(language)
+        return votes, [
+            tuple(
+                RuleFired(rule_id, says[rule_id], tuple(match for match in found if match.rule_id == rule_id))
+                for rule_id in fired.of(row)
+            )
+            for row, found in enumerate(matches)
+        ]
+
+    def _sentences(self, language: str) -> dict[str, str]:
+        if language not in self._said:
+            self._said[language] = {rule.rule_id: sentence(rule, language) for rule in self.rules.active()}
+        return self._said[language]
 
     def save(self, folder: Path) -> None:
         """Write the rules, their weights and, where there is one, the record of the search into the folder."""
@@ -140,8 +162,7 @@ def fit(
     foreign = sorted(set(gold) - set(task.label_names))
     if foreign:
         raise ConfigError(f"task {task.name!r} has no label {foreign[0]!r:.60}; mend the gold labels or the taxonomy.")
-    order = sorted(range(len(items)), key=lambda i: items[i].item_id)
-    examples = examples_of([items[i] for i in order], [gold[i] for i in order], [groups[i] for i in order])
+    examples = _examples(items, gold, groups, by_hand.rules if by_hand else ())
     folds = max(2, min(FOLDS, len(set(groups))))
     found = learn(
         task.name,
@@ -154,6 +175,46 @@ def fit(
         folds=folds,
         by_hand=by_hand,
     )
+    return _voter(task, found)
+
+
+def amended(
+    folder: Path, task: Task, by_hand: RuleSet, *, items: Sequence[Item], gold: Sequence[str], groups: Sequence[str]
+) -> tuple[RulesVoter, LogProbs]:
+    """The saved voter under the hands of people, without a search: its rules with what they changed and nothing else.
+
+    Args:
+        folder: the saved voter.
+        by_hand: rules that people pinned, wrote, edited or banned.
+        items: what is still at hand of the examples that it was learned from, with their gold and groups.
+
+    Returns:
+        The voter, and the log-probabilities (items, labels) of its kind out of fold, in the order of the items.
+
+    Raises:
+        ReleaseError: the files cannot be used, or none of the examples is at hand.
+    """
+    current = load(folder, task)
+    examples = _examples(items, gold, groups, (*by_hand.rules, *current.rules.rules))
+    changed = amend(_record(folder), current.rules, by_hand, examples)
+    rows = {example: row for row, (example, _) in enumerate(changed.learned.record.rows)}
+    votes = np.full((len(items), len(task.labels)), np.nan)
+    known = [at for at, item in enumerate(items) if item.item_id in rows]
+    votes[known] = changed.log_probs[[rows[items[at].item_id] for at in known]]
+    return _voter(task, changed.learned), votes
+
+
+def _record(folder: Path) -> Record:
+    try:
+        return Record.from_dict(json.loads((folder / RECORD_FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuleError) as error:
+        raise ReleaseError(
+            f"{RECORD_FILE} in {folder} cannot be used ({type(error).__name__}: {error}); without the record of the "
+            "search rules cannot be edited. Run fit again: it takes up every edit."
+        ) from error
+
+
+def _voter(task: Task, found: Learned) -> RulesVoter:
     return RulesVoter(
         task,
         found.rules,
@@ -162,6 +223,13 @@ def fit(
         calibration=found.calibration,
         record=found.record,
     )
+
+
+def _examples(items: Sequence[Item], gold: Sequence[str], groups: Sequence[str], by_hand: Iterable[Rule]) -> Examples:
+    """In the order of the ids; fields that people's rules read are kept even where they hold little."""
+    order = sorted(range(len(items)), key=lambda i: items[i].item_id)
+    keep = {name for rule in by_hand for name in rule.fields}
+    return examples_of([items[i] for i in order], [gold[i] for i in order], [groups[i] for i in order], keep)
 
 
 def columns_of(items: Sequence[Item]) -> dict[str, Any]:

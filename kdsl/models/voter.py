@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from kdsl.dialogue import Item
 from kdsl.errors import ConfigError
+from kdsl.rules.fired import RuleFired
 from kdsl.taxonomy import Task
 
 LogProbs = NDArray[np.float64]
@@ -38,6 +39,20 @@ class Voter(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write the voter into an empty directory."""
+        ...
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A voter that can tell why: which of its rules fired on an item, and on which words."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Names its rules, whatever their order."""
+        ...
+
+    def explained(self, items: Sequence[Item], language: str) -> tuple[LogProbs, list[tuple[RuleFired, ...]]]:
+        """What `log_probs` gives, and by item the rules that fired, said in that language; one evaluation for both."""
         ...
 
 

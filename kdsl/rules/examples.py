@@ -4,7 +4,7 @@ A mask is a Python integer whose bit i says that the condition holds on row i: a
 of memory, and `&`, `|` and `bit_count` on them cost less than a microsecond.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,6 +44,17 @@ class Examples:
     def where(self, label: str) -> int:
         """Mask of the rows with that label."""
         return mask_of(i for i, name in enumerate(self.labels) if name == label)
+
+    def take(self, rows: Sequence[int], matching: Mapping[str, Matching]) -> "Examples":
+        """These rows in this order; `matching` stands over what the texts decided."""
+        return Examples(
+            tuple(self.ids[row] for row in rows),
+            tuple(self.labels[row] for row in rows),
+            tuple(self.groups[row] for row in rows),
+            {name: tuple(column[row] for row in rows) for name, column in self.texts.items()},
+            {name: column[list(rows)] for name, column in self.numbers.items()},
+            {name: matching.get(name, how) for name, how in self.matching.items()},
+        )
 
     def columns(self) -> dict[str, object]:
         """Columns as the engine takes them."""
@@ -97,14 +108,16 @@ class Examples:
         return self.all_rows & ~out if atom.negative else out
 
 
-def examples_of(items: Sequence[Item], gold: Sequence[str], groups: Sequence[str]) -> Examples:
-    """Examples from items: fields and numbers with nothing in them are left out."""
+def examples_of(
+    items: Sequence[Item], gold: Sequence[str], groups: Sequence[str], keep: Container[str] = ()
+) -> Examples:
+    """Examples from items: fields and numbers with nothing in them are left out, but for those in `keep`."""
     rows = [text_fields(item) for item in items]
     counts = [numbers(item) for item in items]
     texts = {name: tuple(row[name] for row in rows) for name in TEXT_FIELDS}
-    filled = {n: t for n, t in texts.items() if sum(map(bool, t)) > MIN_FILLED * len(rows)}
+    filled = {n: t for n, t in texts.items() if n in keep or sum(map(bool, t)) > MIN_FILLED * len(rows)}
     columns = {name: np.array([row[name] for row in counts], np.float64) for name in NUMBERS}
-    told = {n: c for n, c in columns.items() if len(np.unique(c[~np.isnan(c)])) > 1}
+    told = {n: c for n, c in columns.items() if n in keep or len(np.unique(c[~np.isnan(c)])) > 1}
     return of_columns([item.item_id for item in items], gold, groups, filled, told)
 
 

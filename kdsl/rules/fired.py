@@ -20,6 +20,15 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleFired:
+    """A rule that fired on an item: its id, what it says, and the words that matched, in the order of the text."""
+
+    rule_id: str
+    sentence: str
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Fired:
     """Row i fired `rule_ids[j]` for j in `indices[indptr[i]:indptr[i + 1]]`, ascending."""
 

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kdsl.rules.examples import rows_of
+from kdsl.rules.atom import atom_of
+from kdsl.rules.examples import mask_of, rows_of
+from kdsl.rules.provenance import Provenance
 from kdsl.rules.rule import Rule
 
 
@@ -32,8 +34,9 @@ class Candidate:
 class Record:
     """One run of the search over all labels of a task.
 
-    `votes` holds, by rule id of the selected rules, the examples that the rule fired on without having seen them, and
-    whether it was right there: (example id, right).
+    `rows` are the examples that it was learned from, (id, fold held out), in the order of the bits of `judged`. `votes`
+    holds, by rule id of the selected rules, the examples that the rule fired on without having seen them, and whether
+    it was right there: (example id, right).
     """
 
     task: str
@@ -41,6 +44,7 @@ class Record:
     budget: int
     folds: int
     labels: tuple[str, ...]
+    rows: tuple[tuple[str, int], ...]
     candidates: tuple[Candidate, ...]
     selected: tuple[str, ...]
     votes: Mapping[str, tuple[tuple[str, bool], ...]]
@@ -55,6 +59,7 @@ class Record:
             "folds": self.folds,
             "labels": list(self.labels),
             "interrupted": self.interrupted,
+            "rows": [[example, fold] for example, fold in self.rows],
             "selected": list(self.selected),
             "votes": {rule: [[example, right] for example, right in votes] for rule, votes in self.votes.items()},
             "candidates": [
@@ -67,10 +72,51 @@ class Record:
                     "proposers": list(one.proposers),
                     "judged": rows_of(one.judged),
                     "right": one.right,
-                    "reward": round(one.reward, 6),
+                    "reward": one.reward,
                     "budget": one.budget,
                     "fold": one.fold,
                 }
                 for one in self.candidates
             ],
         }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Record":
+        """What `to_dict` gave.
+
+        Raises:
+            RuleError, ValueError, KeyError, TypeError: the data are none.
+        """
+        task = str(data["task"])
+        return cls(
+            task=task,
+            seed=int(data["seed"]),
+            budget=int(data["budget"]),
+            folds=int(data["folds"]),
+            labels=tuple(map(str, data["labels"])),
+            rows=tuple((str(example), int(fold)) for example, fold in data["rows"]),
+            candidates=tuple(_candidate(task, one) for one in data["candidates"]),
+            selected=tuple(map(str, data["selected"])),
+            votes={
+                str(rule): tuple((str(example), bool(right)) for example, right in votes)
+                for rule, votes in data["votes"].items()
+            },
+            interrupted=bool(data["interrupted"]),
+        )
+
+
+def _candidate(task: str, data: Mapping[str, Any]) -> Candidate:
+    atoms = tuple(
+        atom_of(field, op, value) for atom in data["if"] for field, body in atom.items() for op, value in body.items()
+    )
+    return Candidate(
+        rule=Rule(task, str(data["label"]), atoms, "learned", Provenance(source="search")),
+        parent=str(data["parent"]),
+        action=str(data["action"]),
+        proposers=tuple(map(str, data["proposers"])),
+        judged=mask_of(data["judged"]),
+        right=int(data["right"]),
+        reward=float(data["reward"]),
+        budget=int(data["budget"]),
+        fold=int(data["fold"]),
+    )

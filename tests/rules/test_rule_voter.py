@@ -131,10 +131,14 @@ def test_a_changed_voter_is_refused(voter, tmp_path, harm):
 
 
 def test_what_fired_is_told_with_words_and_places(voter):
-    fired, matches = voter.fired([Item("x", "intent", (Turn("user", "I want my MONEY now"),))])
-    assert len(fired.of(0)) >= 1
-    money = next(m for m in matches[0] if m.what == "money" and m.field == "last_user")
+    items = [Item("x", "intent", (Turn("user", "I want my MONEY now"),)), Item("y", "intent")]
+    votes, fired = voter.explained(items, "zh")
+    assert np.array_equal(votes, voter.log_probs(items), equal_nan=True)
+    assert fired[1] == ()
+    money = next(m for rule in fired[0] for m in rule.matches if m.what == "money" and m.field == "last_user")
     assert (money.start, money.end) == (10, 15)
+    assert all(rule.sentence.startswith("如果") for rule in fired[0])
+    assert {rule.rule_id for rule in fired[0]} <= {rule.rule_id for rule in voter.rules.active()}
 
 
 def test_wrong_use_is_named():
