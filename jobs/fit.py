@@ -17,7 +17,7 @@ from kdsl.config import Settings
 from kdsl.dialogue import Item
 from kdsl.errors import ConfigError
 from kdsl.ocr import reader_version
-from kdsl.release import Manifest, Release
+from kdsl.release import Manifest, Release, Score
 from kdsl.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -115,15 +115,24 @@ def _learn(
         reader_version=reader_version(settings.reader),
         table_versions=run.input_versions,
         settings=settings.fit.model_dump(mode="json"),
-        voters={task: tuple(voters) for task, voters in trained.voters.items()},
-        scores={task: dict(by_voter) for task, by_voter in trained.scores.items()},
+        voters={task: tuple(learned.voters) for task, learned in trained.items()},
+        scores={task: Score.of(learned.verdict.scores) for task, learned in trained.items()},
+        uses={task: learned.verdict.uses for task, learned in trained.items()},
+        gains={task: Score.of(learned.verdict.differences) for task, learned in trained.items()},
     )
-    for task, by_voter in trained.scores.items():
-        for voter, score in by_voter.items():
-            figure = f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
-            console.say(f"  {task:<8} {voter:<8} out-of-fold weighted F1 {figure}, n = {score.n}")
+    for task, learned in trained.items():
+        for name, score in learned.verdict.scores.items():
+            console.say(f"  {task:<8} {name:<8} held-out weighted F1 {score}")
+        console.say(f"  {task:<8} {learned.verdict}")
     with run.stage("write release"):
-        return release.write(root.resolve(), manifest, wanted, trained.voters, trained.learned)
+        return release.write(
+            root.resolve(),
+            manifest,
+            wanted,
+            voters={task: learned.voters for task, learned in trained.items()},
+            learned={task: sorted(learned.held.ids) for task, learned in trained.items()},
+            fused={task: (learned.fusion, learned.held) for task, learned in trained.items()},
+        )
 
 
 def _code_digest() -> str:

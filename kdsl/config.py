@@ -91,6 +91,9 @@ class FitSettings(_Section):
     rules_budget: int = Field(
         100, ge=1, le=100_000, description="iterations of the tree search for rules, a label and fold"
     )
+    precision: float | None = Field(
+        None, gt=0, lt=1, description="share right that answers shall reach; the release abstains below; none: never"
+    )
 
 
 class LabelSettings(_Section):

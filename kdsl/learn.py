@@ -1,14 +1,44 @@
 """Out-of-fold predictions: what a kind of voter says of examples that it did not learn from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kdsl.dialogue import Item
 from kdsl.folds import assign, group_keys, hash_order
 from kdsl.models.voter import Kind, LogProbs
 from kdsl.taxonomy import Task
+
+HOLD_OUT = 5  # one of so many parts is held out of a kind that is fitted once
+
+
+def splits(
+    kind: Kind, ids: Sequence[str], gold: Sequence[str], groups: Sequence[str], *, folds: int, seed: int
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Rows to learn from and rows to ask, once a fold; once in all for a kind that is scored on a hold-out.
+
+    Rows come in hash order. Every kind of the same `folds` and `seed` gets the same folds; a part without rows to learn
+    from is left out, so its rows are asked of nobody.
+    """
+    fold = assign(ids, gold, groups, folds=HOLD_OUT if kind.hold_out else folds, seed=seed)
+    order = sorted(range(len(ids)), key=lambda row: hash_order(ids[row], seed))
+    for number in range(1 if kind.hold_out else folds):
+        held = [row for row in order if fold[row] == number]
+        rest = [row for row in order if fold[row] != number]
+        if held and rest:
+            yield rest, held
+
+
+def asked(
+    kind: Kind, ids: Sequence[str], gold: Sequence[str], groups: Sequence[str], *, folds: int, seed: int
+) -> NDArray[np.bool_]:
+    """The rows (n,) that `out_of_fold` asks a kind of: NaN there means that the voter abstained."""
+    rows = np.zeros(len(ids), dtype=bool)
+    for _, held in splits(kind, ids, gold, groups, folds=folds, seed=seed):
+        rows[held] = True
+    return rows
 
 
 def out_of_fold(
@@ -25,20 +55,15 @@ def out_of_fold(
     """Log-probabilities (n, labels) of each item by a voter fitted on the other folds.
 
     Near-duplicates (`groups`, by default `group_keys(items)`) are never in two folds. The same items in another order
-    give the same rows in that order. A fold whose other folds hold nothing is abstained from (NaN).
+    give the same rows in that order. Rows of which nobody is asked (`asked`) are NaN, as those abstained from.
 
     Args:
         options: passed to `kind.fit`, for example `encoder`.
     """
     groups = group_keys(items) if groups is None else groups
-    fold = assign([item.item_id for item in items], gold, groups, folds=folds, seed=seed)
-    order = sorted(range(len(items)), key=lambda row: hash_order(items[row].item_id, seed))
+    ids = [item.item_id for item in items]
     out = np.full((len(items), len(task.labels)), np.nan)
-    for number in range(folds):
-        held = [row for row in order if fold[row] == number]
-        rest = [row for row in order if fold[row] != number]
-        if not held or not rest:
-            continue
+    for rest, held in splits(kind, ids, gold, groups, folds=folds, seed=seed):
         voter = kind.fit(
             task, [items[row] for row in rest], [gold[row] for row in rest], [groups[row] for row in rest],
             seed=seed, **options,

@@ -10,7 +10,8 @@ import numpy as np
 
 from kdsl.dialogue import Item
 from kdsl.errors import ErrorCode, ReleaseError
-from kdsl.fusion import Decision, decide
+from kdsl.fusion.decide import Decision, decide
+from kdsl.fusion.fusion import Fusion
 from kdsl.models.voter import Explains, LogProbs, Voter, kind
 from kdsl.release import Release
 from kdsl.rules.fired import RuleFired
@@ -43,6 +44,7 @@ class Predictor:
     labels: Mapping[str, tuple[str, ...]]
     units: Mapping[str, str]
     voters: Mapping[str, Mapping[str, Voter]]
+    fusions: Mapping[str, Fusion]
     max_turn_chars: int
     language: str = "en"
     failures: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -61,6 +63,7 @@ class Predictor:
                 }
                 for name, task in tasks.items()
             },
+            fusions={name: release.fusion(name) for name in tasks},
             max_turn_chars=max_turn_chars,
             language=release.taxonomy.language,
         )
@@ -84,7 +87,7 @@ class Predictor:
                 name: np.array([answer.log_probs for answer in answers]).reshape(len(kept), len(self.labels[task]))
                 for name, answers in heard.items()
             }
-            decisions = decide(self.labels[task], voices) if kept else []
+            decisions = decide(self.fusions[task], voices) if kept else []
             name, fingerprint = self._explaining(task)
             for at, (row, decision) in enumerate(zip(kept, decisions, strict=True)):
                 why = heard[name][at].rules_fired if name else None

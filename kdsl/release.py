@@ -4,6 +4,8 @@ manifest.json                 hashes of every file, versions, scores
 taxonomy.yaml
 learned.json                  ids of the items it learned from, by task
 voters/<task>/<voter>/...     npz, safetensors and JSON; never pickle
+fusion/<task>.json            calibrations and weights of the voters
+held_out/<task>.npz           what each voter said of examples that it did not learn from
 """
 
 import hashlib
@@ -21,6 +23,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from kdsl import __version__
 from kdsl.config import ReaderSettings
 from kdsl.errors import ReleaseError
+from kdsl.fusion import fusion as fusions
+from kdsl.fusion import held_out
+from kdsl.fusion.fusion import Fusion
+from kdsl.fusion.held_out import HeldOut
+from kdsl.metrics import Estimate
 from kdsl.models.voter import Voter
 from kdsl.taxonomy import Taxonomy
 from kdsl.taxonomy import load as load_taxonomy
@@ -42,6 +49,11 @@ class Score(BaseModel):
     high: float
     n: int
 
+    @classmethod
+    def of(cls, estimates: Mapping[str, Estimate]) -> dict[str, "Score"]:
+        """Figures by name, as the manifest keeps them."""
+        return {name: cls(value=e.value, low=e.low, high=e.high, n=e.n) for name, e in estimates.items()}
+
 
 class Manifest(BaseModel):
     """What `manifest.json` holds."""
@@ -61,11 +73,15 @@ class Manifest(BaseModel):
     voters: dict[str, tuple[str, ...]]
     """The voters of each task, in the order in which they are asked."""
     scores: dict[str, dict[str, Score]]
-    """task -> voter (or "fused") -> out-of-fold weighted F1."""
+    """task -> voter, "pool" or "fused" -> held-out weighted F1, "fused" of what the release says in the end."""
+    uses: dict[str, str] = {}
+    """task -> "pool", or the voter that decides alone because the pool did not beat it."""
+    gains: dict[str, dict[str, Score]] = {}
+    """task -> voter -> weighted F1 of the pool less that of the voter, nested, with its paired interval."""
     files: dict[str, str] = {}
 
     def score(self, task: str) -> Score:
-        """The out-of-fold weighted F1 of what the release says in the end."""
+        """The held-out weighted F1 of what the release says in the end."""
         return self.scores[task]["fused"]
 
 
@@ -91,6 +107,23 @@ class Release(BaseModel):
     def folder(self, task: str, voter: str) -> Path:
         """Where a voter's files lie."""
         return self.path / "voters" / task / voter
+
+    def fusion(self, task: str) -> Fusion:
+        """How the task's voters are fused.
+
+        Raises:
+            ReleaseError: the file is missing or broken, or belongs to other labels or voters.
+        """
+        labels = self.taxonomy.task(task).label_names
+        return fusions.load(self.path / "fusion" / f"{task}.json", labels, self.manifest.voters[task])
+
+    def held_out(self, task: str) -> HeldOut:
+        """What the task's voters said of examples held out.
+
+        Raises:
+            ReleaseError: the file is missing or broken.
+        """
+        return held_out.load(self.path / "held_out" / f"{task}.npz")
 
     def learned(self) -> dict[str, list[str]]:
         """Ids of the items that the release learned from, by task."""
@@ -156,7 +189,9 @@ def write(
     manifest: Manifest,
     taxonomy: Taxonomy,
     voters: Mapping[str, Mapping[str, Voter]],
+    *,
     learned: Mapping[str, list[str]],
+    fused: Mapping[str, tuple[Fusion, HeldOut]],
 ) -> Release:
     """Write a release as `root/<release_id>`: all of it or nothing, by one rename.
 
@@ -176,6 +211,11 @@ def write(
                 folder = draft / "voters" / task / name
                 folder.mkdir(parents=True)
                 voter.save(folder)
+        for folder in (draft / "fusion", draft / "held_out"):
+            folder.mkdir()
+        for task, (fusion, held) in fused.items():
+            fusion.save(draft / "fusion" / f"{task}.json")
+            held.save(draft / "held_out" / f"{task}.npz")
         files = sorted(str(file.relative_to(draft)) for file in draft.rglob("*") if file.is_file())
         odd = [name for name in files if not name.endswith(SUFFIXES)]
         if odd:

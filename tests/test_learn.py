@@ -115,6 +115,8 @@ def test_no_voter_is_asked_of_what_it_learned_from() -> None:
             return np.zeros((len(batch), 3))
 
     class SpyKind:
+        hold_out = False
+
         @staticmethod
         def fit(task: Task, batch: list[Item], gold: list[str], groups: list[str], *, seed: int) -> Spy:
             learned.append({item.item_id for item in batch})

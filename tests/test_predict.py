@@ -8,6 +8,7 @@ import pytest
 
 from kdsl.dialogue import Item, Picture, Turn
 from kdsl.errors import ErrorCode, ReleaseError
+from kdsl.fusion.fusion import equal
 from kdsl.models.voter import LogProbs
 from kdsl.predict import Predictor
 
@@ -34,6 +35,7 @@ def _predictor() -> Predictor:
         labels={"intent": LABELS, "scene": LABELS},
         units={"intent": "conversation", "scene": "image"},
         voters={"intent": voter, "scene": voter},
+        fusions={task: equal(LABELS, voter) for task in ("intent", "scene")},
         max_turn_chars=100,
     )
 

@@ -9,6 +9,8 @@ import pytest
 from kdsl import release, taxonomy
 from kdsl.config import ReaderSettings
 from kdsl.errors import ReleaseError
+from kdsl.fusion.fusion import equal
+from kdsl.fusion.held_out import held_out
 from kdsl.release import Manifest, Release
 
 
@@ -42,7 +44,13 @@ def _write(root: Path, voter: Weights | None = None) -> Release:
         voters={"intent": ("linear",)},
         scores={"intent": {"fused": release.Score(value=0.8, low=0.7, high=0.9, n=40)}},
     )
-    return release.write(root, manifest, known, {"intent": {"linear": voter or Weights()}}, {"intent": ["c-1"]})
+    labels = known.task("intent").label_names
+    fusion = equal(labels, ("linear",))
+    held = held_out(
+        labels, ["c-1"], labels[:1], ["c-1"], {"linear": np.log(np.full((1, len(labels)), 1 / len(labels)))}
+    )
+    voters = {"intent": {"linear": voter or Weights()}}
+    return release.write(root, manifest, known, voters, learned={"intent": ["c-1"]}, fused={"intent": (fusion, held)})
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:

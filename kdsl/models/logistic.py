@@ -97,25 +97,25 @@ def fit_logistic(
     return solution
 
 
-def fit_pool(votes: list[Matrix], gold: NDArray[np.int64], *, ridge: float) -> Matrix:
+def fit_pool(votes: list[Matrix], gold: NDArray[np.int64], *, ridge: float, centre: Matrix | None = None) -> Matrix:
     """Weights >= 0 of a log-linear pool: softmax(sum_m w_m log p_m), least negative log-likelihood on `gold`.
 
-    `ridge` draws the weights towards 1 / len(votes), so that few rows do not decide alone.
+    `ridge` draws the weights towards `centre`, 1 / len(votes) where None, so that few rows do not decide alone.
     """
     from scipy.optimize import minimize
 
     stacked = np.stack(votes)  # (members, n, classes)
     rows = np.arange(len(gold))
-    centre = 1.0 / len(votes)
+    middle = np.full(len(votes), 1.0 / len(votes)) if centre is None else centre
 
     def loss(weights: Matrix) -> tuple[float, Matrix]:
         log_p = log_softmax(np.tensordot(weights, stacked, axes=1))
         error = np.exp(log_p)
         error[rows, gold] -= 1.0
-        value = -float(log_p[rows, gold].sum()) + ridge * float(((weights - centre) ** 2).sum())
-        return value, np.einsum("mnk,nk->m", stacked, error) + 2 * ridge * (weights - centre)
+        value = -float(log_p[rows, gold].sum()) + ridge * float(((weights - middle) ** 2).sum())
+        return value, np.einsum("mnk,nk->m", stacked, error) + 2 * ridge * (weights - middle)
 
     bounds = [(0.0, 10.0)] * len(votes)
-    found = minimize(loss, np.full(len(votes), centre), jac=True, method="L-BFGS-B", bounds=bounds)
+    found = minimize(loss, middle, jac=True, method="L-BFGS-B", bounds=bounds)
     solution: Matrix = np.asarray(found.x, dtype=np.float64)
     return solution

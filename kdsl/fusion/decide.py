@@ -1,0 +1,58 @@
+"""Decisions, row by row, as the table `labels` keeps them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from kdsl.fusion.fusion import POOL, Fusion, first_best
+from kdsl.models.calibrate import clean
+from kdsl.models.voter import LogProbs
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What one voter said of one item; the score is its calibrated probability of that label."""
+
+    voter: str
+    label: str | None
+    score: float | None
+    abstained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The fused label of one item, its probability, and who decided."""
+
+    label: str | None
+    score: float | None
+    abstained: bool
+    decided_by: str | None
+    votes: tuple[Vote, ...]
+
+
+def decide(fusion: Fusion, said: Mapping[str, LogProbs]) -> list[Decision]:
+    """One decision a row of raw log-probabilities (n, labels) by voter.
+
+    A row on which all are silent abstains with neither score nor author; one below the threshold abstains and keeps
+    both, so that a person sees how near it was.
+    """
+    fused = fusion(said)
+    best = {name: first_best(clean(said[name])) for name in fusion.voters}
+    decisions = []
+    for row, label in enumerate(fused.label.tolist()):
+        votes = tuple(_vote(fusion, name, int(best[name][row]), fused.calibrated[name][row]) for name in fusion.voters)
+        speaking = [vote.voter for vote in votes if not vote.abstained]
+        if not speaking:
+            decisions.append(Decision(None, None, True, None, votes))
+            continue
+        alone = fusion.uses if fusion.uses in speaking else speaking[0] if len(speaking) == 1 else POOL
+        name = fusion.labels[label] if label >= 0 else None
+        decisions.append(Decision(name, float(fused.score[row]), label < 0, alone, votes))
+    return decisions
+
+
+def _vote(fusion: Fusion, voter: str, best: int, calibrated: LogProbs) -> Vote:
+    if best < 0:
+        return Vote(voter, None, None, True)
+    return Vote(voter, fusion.labels[best], min(1.0, float(np.exp(calibrated[best]))), False)

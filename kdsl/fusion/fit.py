@@ -1,0 +1,84 @@
+"""Fit a fusion on held-out votes: calibrate each voter, weigh them, calibrate the pool, set the threshold.
+
+Whatever is chosen here (method of calibration, pull to equal weights, threshold) is chosen by cross-validation inside
+the rows given; `kdsl.fusion.nested` holds rows out of all of it. No voter is asked, so a fit takes a second.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.fusion.fusion import POOL, Fusion
+from kdsl.fusion.held_out import HeldOut
+from kdsl.fusion.pool import fit_weights, pool
+from kdsl.models import calibrate
+from kdsl.models.calibrate import Calibration
+from kdsl.models.voter import LogProbs
+
+INNER_FOLDS = 4
+# Pulls to equal weights that are tried, in nats for a weight 1 off; the last one never leaves them.
+RIDGES = (1.0, 8.0, 64.0, float("inf"))
+# Fewest answers from which a precision is read.
+LEAST_KEPT = 10
+
+
+def fit(held: HeldOut, *, seed: int, precision: float | None = None, uses: str = POOL) -> Fusion:
+    """The fusion of all rows of `held`.
+
+    Args:
+        held: held-out votes of at least one voter.
+        seed: of the folds.
+        precision: share of right answers that what is not abstained from shall reach; None: never abstain for doubt.
+        uses: `pool`, or the voter that shall decide alone.
+    """
+    folds = held.folds(INNER_FOLDS, seed)
+    fitted = {name: calibrate.fit(held.said[name], held.gold, folds) for name in held.voters}
+    out, ridge = _cross_fitted(held, fitted, folds)
+    said = {name: fitted[name](held.said[name]) for name in held.voters}
+    weights = fit_weights(held, said, ridge)
+    fusion = Fusion(
+        labels=held.labels,
+        calibrations=fitted,
+        weights=weights,
+        pool_calibration=calibrate.refit("temperature", out, held.gold),
+        uses=uses,
+    )
+    if precision is None:
+        return fusion
+    return fusion.model_copy(update={"threshold": _threshold(fusion, held, out, precision)})
+
+
+def _cross_fitted(held: HeldOut, fitted: dict[str, Calibration], folds: NDArray[np.int64]) -> tuple[LogProbs, float]:
+    """Pooled log-probabilities of each row by calibrations and weights fitted without it, and the ridge that won."""
+    ridges = RIDGES if len(held.voters) > 1 else (float("inf"),)
+    out = {ridge: np.full((len(held.ids), len(held.labels)), np.nan) for ridge in ridges}
+    for fold in np.unique(folds):
+        inside, outside = held.rows(folds != fold), folds == fold
+        maps = {name: calibrate.refit(fitted[name].method, inside.said[name], inside.gold) for name in held.voters}
+        learned = {name: maps[name](inside.said[name]) for name in held.voters}
+        asked = {name: maps[name](held.said[name][outside]) for name in held.voters}
+        for ridge in ridges:
+            out[ridge][outside] = pool(asked, fit_weights(inside, learned, ridge))
+    at = held.complete & ~np.isnan(out[ridges[0]]).any(axis=1)
+    losses = {ridge: -float(votes[at, held.gold[at]].sum()) for ridge, votes in out.items()}
+    best = min(ridges, key=lambda ridge: (losses[ridge], -ridge))
+    return out[best], best
+
+
+def _threshold(fusion: Fusion, held: HeldOut, out: LogProbs, precision: float) -> float | None:
+    """The lowest score from which upwards the wanted share is right; where none is, that of the highest share.
+
+    None where every row, or too few to tell, would be kept anyway.
+    """
+    log_probs = fusion.pool_calibration(out) if fusion.uses == POOL else fusion(held.said).log_probs
+    heard = held.complete & ~np.isnan(log_probs).any(axis=1)
+    score = np.exp(log_probs[heard].max(axis=1))
+    right = log_probs[heard].argmax(axis=1) == held.gold[heard]
+    order = np.argsort(-score, kind="stable")
+    share = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    # Equal scores are kept or left together, so a share counts at the last of them.
+    last = np.append(np.diff(score[order]) != 0, True) if len(order) else np.zeros(0, dtype=bool)
+    kept = np.flatnonzero(last & (np.arange(1, len(order) + 1) >= LEAST_KEPT))
+    if not kept.size:
+        return None
+    enough = kept[share[kept] >= precision]
+    return float(score[order][enough[-1] if enough.size else kept[share[kept].argmax()]])

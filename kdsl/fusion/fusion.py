@@ -1,0 +1,97 @@
+"""A fitted fusion of one task: what a release saves and labelling applies."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kdsl.errors import ReleaseError
+from kdsl.fusion.pool import pool
+from kdsl.models.calibrate import Calibration, clean
+from kdsl.models.voter import LogProbs
+
+POOL = "pool"
+
+
+@dataclass(frozen=True)
+class Fused:
+    """One task's batch, fused: label index (-1: abstains), its probability, and all labels' log-probabilities."""
+
+    label: NDArray[np.int64]
+    score: NDArray[np.float64]
+    log_probs: LogProbs
+    calibrated: Mapping[str, LogProbs]
+    """Voter -> its calibrated log-probabilities."""
+
+
+class Fusion(BaseModel):
+    """Calibrations and weights by voter, the pool's own calibration, and whose word counts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    labels: tuple[str, ...]
+    calibrations: dict[str, Calibration]
+    weights: dict[str, float]
+    pool_calibration: Calibration = Calibration()
+    uses: str = POOL
+    """`pool`, or the voter that decides alone because no pool beat it; where it is silent the others' pool speaks."""
+    threshold: float | None = None
+    """Below this probability the release abstains; None: it never does for doubt."""
+
+    @property
+    def voters(self) -> tuple[str, ...]:
+        """Names, in the order in which they are asked."""
+        return tuple(self.weights)
+
+    def __call__(self, said: Mapping[str, LogProbs]) -> Fused:
+        """Fuse raw log-probabilities (n, labels) by voter; ties go to the label that stands first."""
+        raw = {name: clean(said[name]) for name in self.voters}
+        calibrated = {name: self.calibrations[name](votes) for name, votes in raw.items()}
+        log_probs = self.pool_calibration(pool(calibrated, self.weights))
+        label = first_best(log_probs)
+        if self.uses != POOL:
+            alone = np.asarray(~np.isnan(raw[self.uses]).any(axis=1))
+            log_probs = np.where(alone[:, None], calibrated[self.uses], log_probs)
+            # Vector scaling may move the top; the part was measured, and is used, as it speaks itself.
+            label = np.where(alone, first_best(raw[self.uses]), label)
+        score = np.where(label < 0, np.nan, np.exp(np.take_along_axis(log_probs, label[:, None], axis=1)[:, 0]))
+        if self.threshold is not None:
+            label = np.where(score < self.threshold, -1, label)
+        return Fused(label, np.minimum(score, 1.0), log_probs, calibrated)
+
+    def save(self, file: Path) -> None:
+        """Write JSON."""
+        file.write_text(self.model_dump_json(indent=1), encoding="utf-8")
+
+
+def equal(labels: Sequence[str], voters: Sequence[str]) -> Fusion:
+    """A fusion that learned nothing: voters as they are, with equal weights."""
+    return Fusion(
+        labels=tuple(labels),
+        calibrations={name: Calibration() for name in voters},
+        weights=dict.fromkeys(voters, 1 / len(voters)),
+    )
+
+
+def load(file: Path, labels: Sequence[str], voters: Sequence[str]) -> Fusion:
+    """Read what `Fusion.save` wrote.
+
+    Raises:
+        ReleaseError: the file is missing or broken, or made for other labels or voters.
+    """
+    try:
+        fusion = Fusion.model_validate_json(file.read_text(encoding="utf-8"))
+    except (OSError, ValidationError) as error:
+        raise ReleaseError(f"fusion in {file} cannot be read ({type(error).__name__}); run fit again.") from error
+    if fusion.labels != tuple(labels) or not set(fusion.voters) <= set(voters):
+        raise ReleaseError(f"fusion in {file} was made for other labels or voters; run fit again.")
+    return fusion
+
+
+def first_best(log_probs: LogProbs) -> NDArray[np.int64]:
+    """Index of the best label (n,), the first of equals; -1 for a row of NaN."""
+    silent = np.asarray(np.isnan(log_probs).any(axis=1))
+    return np.where(silent, -1, np.where(silent[:, None], 0.0, log_probs).argmax(axis=1))

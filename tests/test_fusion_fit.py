@@ -1,0 +1,184 @@
+"""A fusion is fitted on held-out votes, is never worse than its best part there, and has an answer to bad votes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdsl.errors import ReleaseError
+from kdsl.fusion import fusion as fusions
+from kdsl.fusion import held_out as votes
+from kdsl.fusion.fusion import POOL
+from kdsl.fusion.held_out import HeldOut, held_out
+from kdsl.fusion.nested import refit
+from kdsl.models.voter import LogProbs
+
+LABELS = ("a", "b", "c", "d")
+
+
+def voter(gold: np.ndarray, seed: int, signal: float, silent: float = 0.0) -> LogProbs:
+    """Votes that lean to gold by `signal` nats in noise of one nat; a share is silent."""
+    dice = np.random.default_rng(seed)
+    logits = dice.normal(size=(len(gold), len(LABELS)))
+    logits[np.arange(len(gold)), gold] += signal
+    log_probs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    log_probs[dice.random(len(gold)) < silent] = np.nan
+    return log_probs
+
+
+def answers(n: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).choice(4, n, p=[0.4, 0.3, 0.2, 0.1])
+
+
+def votes_of(gold: np.ndarray, said: dict[str, LogProbs], asked: dict[str, np.ndarray] | None = None) -> HeldOut:
+    ids = [f"i{row}" for row in range(len(gold))]
+    return held_out(LABELS, ids, [LABELS[label] for label in gold], ids, said, asked=asked)
+
+
+def test_two_voters_that_err_apart_are_better_together() -> None:
+    gold = answers(300)
+    fusion, verdict = refit(votes_of(gold, {"x": voter(gold, 1, 1.5), "y": voter(gold, 2, 1.5)}), seed=3)
+    assert verdict.uses == fusion.uses == POOL
+    assert verdict.differences["x"].low > 0
+    assert verdict.differences["y"].low > 0
+    assert "uses the pool" in str(verdict)
+
+
+def test_noise_beside_a_good_voter_gets_little_weight_and_costs_nothing() -> None:
+    gold = answers(300)
+    held = votes_of(gold, {"noise": voter(gold, 1, 0.0), "good": voter(gold, 2, 2.0)})
+    fusion, verdict = refit(held, seed=3)
+    assert fusion.weights["noise"] * 5 < fusion.weights["good"]
+    assert verdict.released.value >= verdict.parts["good"].value
+
+
+def test_the_best_part_is_used_where_the_pool_is_worse() -> None:
+    # The second voter is right on the labels where the first is, and confidently wrong on all others.
+    gold = answers(200)
+    good = voter(gold, 1, 3.0)
+    fusion, verdict = refit(votes_of(gold, {"good": good, "echo": good * 0.5 + voter(gold, 5, -0.2)}), seed=3)
+    if verdict.differences["good"].value < 0:
+        assert (verdict.uses, fusion.uses) == ("good", "good")
+        assert verdict.released == verdict.parts["good"]
+        assert "uses good alone" in str(verdict)
+    assert verdict.released.value >= max(part.value for part in verdict.parts.values())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_released_is_never_below_its_best_part(seed: int) -> None:
+    gold = answers(60, seed)
+    said = {"x": voter(gold, seed, 1.0, silent=0.5), "y": voter(gold, seed + 50, 0.6), "z": voter(gold, seed + 90, 0.1)}
+    _, verdict = refit(votes_of(gold, said), seed=seed)
+    assert verdict.released.value >= max(part.value for part in verdict.parts.values())
+
+
+def test_the_same_votes_from_memory_and_from_a_file_give_the_same_fusion(tmp_path: Path) -> None:
+    gold = answers(80)
+    held = votes_of(gold, {"x": voter(gold, 1, 1.0, silent=0.3), "y": voter(gold, 2, 1.0)})
+    held.save(tmp_path / "intent.npz")
+    fusion, verdict = refit(held, seed=3)
+    assert refit(votes.load(tmp_path / "intent.npz"), seed=3) == (fusion, verdict)
+    fusion.save(tmp_path / "intent.json")
+    assert fusions.load(tmp_path / "intent.json", LABELS, ("x", "y")) == fusion
+    with pytest.raises(ReleaseError, match="other labels or voters"):
+        fusions.load(tmp_path / "intent.json", LABELS, ("x",))
+    for file in ("intent.npz", "intent.json"):
+        (tmp_path / file).write_bytes(b"{")
+    with pytest.raises(ReleaseError, match="run fit again"):
+        votes.load(tmp_path / "intent.npz")
+    with pytest.raises(ReleaseError, match="run fit again"):
+        fusions.load(tmp_path / "intent.json", LABELS, ("x", "y"))
+
+
+def test_an_edit_of_rules_refits_without_a_model() -> None:
+    gold = answers(200)
+    held = votes_of(gold, {"rules": voter(gold, 1, 0.0), "linear": voter(gold, 2, 1.0)})
+    before, _ = refit(held, seed=3)
+    after, _ = refit(held.with_voter("rules", voter(gold, 3, 3.0)), seed=3)
+    assert after.weights["rules"] > before.weights["rules"]
+
+
+def test_a_voter_scored_on_a_hold_out_is_weighed_and_compared_there() -> None:
+    gold = answers(400)
+    large = voter(gold, 1, 2.5)
+    asked = np.arange(len(gold)) % 5 == 0
+    large[~asked] = np.nan
+    silent = asked & (np.arange(len(gold)) % 10 == 0)
+    large[silent] = np.nan
+    held = votes_of(gold, {"linear": voter(gold, 2, 1.0), "large": large}, {"large": asked})
+    fusion, verdict = refit(held, seed=3)
+    assert fusion.weights["large"] > fusion.weights["linear"] > 0
+    assert {estimate.n for estimate in verdict.scores.values()} == {80}
+    # Half of its hold-out it abstained from: that is its fault; the rest of the rows is not.
+    assert 0.3 < verdict.parts["large"].value < 0.7
+
+
+def test_a_threshold_is_fitted_to_the_wanted_precision() -> None:
+    gold = answers(600)
+    held = votes_of(gold, {"x": voter(gold, 1, 1.5), "y": voter(gold, 2, 1.5)})
+    sure, verdict = refit(held, seed=3, precision=0.95)
+    fused = sure(dict(held.said))
+    kept = fused.label >= 0
+    assert 0.2 < kept.mean() < 0.95
+    assert abs(verdict.answered - kept.mean()) < 0.1
+    assert (fused.label[kept] == gold[kept]).mean() > 0.92
+    assert verdict.released.value < verdict.pool.value  # what is left unsaid counts as wrong
+    assert refit(held, seed=3)[0].threshold is None
+
+
+def dead(gold: np.ndarray) -> LogProbs:
+    return np.full((len(gold), len(LABELS)), np.nan)
+
+
+def test_a_voter_that_is_silent_everywhere_changes_nothing() -> None:
+    gold = answers(60)
+    held = votes_of(gold, {"dead": dead(gold), "x": voter(gold, 2, 1.0)})
+    fusion, verdict = refit(held, seed=3)
+    assert verdict.parts["dead"].value == 0
+    assert verdict.released.value >= verdict.parts["x"].value
+    assert (fusion({"dead": dead(gold), "x": held.said["x"]}).label >= 0).all()
+
+
+def test_all_silent_everywhere_is_a_score_of_nothing_and_an_abstention() -> None:
+    gold = answers(20)
+    fusion, verdict = refit(votes_of(gold, {"x": dead(gold), "y": dead(gold)}), seed=3)
+    assert verdict.released.value == 0
+    assert (fusion({"x": dead(gold), "y": dead(gold)}).label == -1).all()
+
+
+def test_a_voter_nobody_asked_has_no_say_and_all_unasked_are_equal() -> None:
+    gold = answers(20)
+    nobody = np.zeros(20, dtype=bool)
+    said = {"x": voter(gold, 1, 1.0), "large": dead(gold)}
+    fusion, _ = refit(votes_of(gold, said, {"large": nobody}), seed=3)
+    assert fusion.voters == ("x",)
+    fusion, verdict = refit(votes_of(gold, said, {"large": nobody, "x": nobody}), seed=3)
+    assert fusion.weights == {"x": 0.5, "large": 0.5}
+    assert (verdict.released.n, verdict.uses) == (0, POOL)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_few_rows_leave_the_voters_as_they_are(n: int) -> None:
+    gold = np.arange(n) % 2
+    fusion, _ = refit(votes_of(gold, {"x": voter(gold, 1, 1.0), "y": voter(gold, 2, 1.0)}), seed=3)
+    assert all(0.1 < weight < 1.1 for weight in fusion.weights.values())
+
+
+def test_one_label_only_and_a_label_with_one_example_keep_the_others_alive() -> None:
+    for gold in (np.zeros(50, dtype=int), np.array([1] + [0] * 49)):
+        fusion, _ = refit(votes_of(gold, {"x": voter(gold, 1, 1.0), "y": voter(gold, 2, 1.0)}), seed=3)
+        sure_of_d = np.log([[0.01, 0.01, 0.01, 0.97]])
+        assert fusion({"x": sure_of_d, "y": sure_of_d}).label.tolist() == [3]
+
+
+def test_ties_everywhere_go_to_the_first_label() -> None:
+    gold = answers(40)
+    flat = np.full((40, 4), -np.log(4))
+    fusion, verdict = refit(votes_of(gold, {"x": flat, "y": flat}), seed=3)
+    assert verdict.parts["x"].value == pytest.approx(verdict.released.value, abs=0.2)
+    assert (fusion({"x": flat, "y": flat}).label >= 0).all()
+
+
+def test_a_gold_label_that_is_unknown_is_refused() -> None:
+    with pytest.raises(ValueError, match="gold label 'z' is not among"):
+        held_out(LABELS, ["i"], ["z"], ["i"], {"x": np.zeros((1, 4))})
