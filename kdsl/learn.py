@@ -1,6 +1,7 @@
 """Out-of-fold predictions: what a kind of voter says of examples that it did not learn from."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from kdsl.dialogue import Item
 from kdsl.folds import assign, group_keys, hash_order
+from kdsl.fusion.facts import Evidential, Facts, joined
 from kdsl.models.voter import Kind, LogProbs
 from kdsl.taxonomy import Task
 
@@ -31,17 +33,20 @@ def splits(
             yield rest, held
 
 
-def asked(
-    kind: Kind, ids: Sequence[str], gold: Sequence[str], groups: Sequence[str], *, folds: int, seed: int
-) -> NDArray[np.bool_]:
-    """The rows (n,) that `out_of_fold` asks a kind of: NaN there means that the voter abstained."""
-    rows = np.zeros(len(ids), dtype=bool)
-    for _, held in splits(kind, ids, gold, groups, folds=folds, seed=seed):
-        rows[held] = True
-    return rows
+@dataclass(frozen=True)
+class Heard:
+    """What a kind of voter said of examples that it did not learn from.
+
+    `log_probs` (n, labels) is NaN where it abstained and where nobody asked it; `asked` (n,) tells which. `facts` are
+    the rules that fired, of a kind that has rules.
+    """
+
+    log_probs: LogProbs
+    asked: NDArray[np.bool_]
+    facts: Facts | None
 
 
-def out_of_fold(
+def hear(
     kind: Kind,
     task: Task,
     items: Sequence[Item],
@@ -51,11 +56,11 @@ def out_of_fold(
     seed: int,
     groups: Sequence[str] | None = None,
     **options: Any,
-) -> LogProbs:
-    """Log-probabilities (n, labels) of each item by a voter fitted on the other folds.
+) -> Heard:
+    """Ask a kind of voter of each item, fitted on the other folds.
 
     Near-duplicates (`groups`, by default `group_keys(items)`) are never in two folds. The same items in another order
-    give the same rows in that order. Rows of which nobody is asked (`asked`) are NaN, as those abstained from.
+    give the same rows in that order.
 
     Args:
         options: passed to `kind.fit`, for example `encoder`.
@@ -63,10 +68,23 @@ def out_of_fold(
     groups = group_keys(items) if groups is None else groups
     ids = [item.item_id for item in items]
     out = np.full((len(items), len(task.labels)), np.nan)
+    asked = np.zeros(len(items), dtype=bool)
+    facts: list[tuple[NDArray[np.int64], Facts]] = []
     for rest, held in splits(kind, ids, gold, groups, folds=folds, seed=seed):
         voter = kind.fit(
             task, [items[row] for row in rest], [gold[row] for row in rest], [groups[row] for row in rest],
             seed=seed, **options,
         )  # fmt: skip
-        out[held] = voter.log_probs([items[row] for row in held])
-    return out
+        batch = [items[row] for row in held]
+        out[held] = voter.log_probs(batch)
+        asked[held] = True
+        if isinstance(voter, Evidential):
+            facts.append((np.array(held), voter.facts(batch)))
+    return Heard(out, asked, joined(facts) if facts else None)
+
+
+def out_of_fold(
+    kind: Kind, task: Task, items: Sequence[Item], gold: Sequence[str], *, folds: int, seed: int, **options: Any
+) -> LogProbs:
+    """Log-probabilities (n, labels) as `hear` gets them."""
+    return hear(kind, task, items, gold, folds=folds, seed=seed, **options).log_probs

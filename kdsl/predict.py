@@ -11,6 +11,7 @@ import numpy as np
 from kdsl.dialogue import Item
 from kdsl.errors import ErrorCode, ReleaseError
 from kdsl.fusion.decide import Decision, decide
+from kdsl.fusion.facts import Evidential
 from kdsl.fusion.fusion import Fusion
 from kdsl.models.voter import Explains, LogProbs, Voter, kind
 from kdsl.release import Release
@@ -87,7 +88,7 @@ class Predictor:
                 name: np.array([answer.log_probs for answer in answers]).reshape(len(kept), len(self.labels[task]))
                 for name, answers in heard.items()
             }
-            decisions = decide(self.fusions[task], voices) if kept else []
+            decisions = self._decide(task, [batch[row] for row in kept], voices)
             name, fingerprint = self._explaining(task)
             for at, (row, decision) in enumerate(zip(kept, decisions, strict=True)):
                 why = heard[name][at].rules_fired if name else None
@@ -103,6 +104,15 @@ class Predictor:
             if isinstance(voter, Explains):
                 return name, voter.fingerprint
         return None, None
+
+    def _decide(self, task: str, batch: Sequence[Item], said: Mapping[str, LogProbs]) -> list[Decision]:
+        if not batch:
+            return []
+        fusion, facts = self.fusions[task], None
+        if fusion.override.possible:
+            rules = [voter for voter in self.voters[task].values() if isinstance(voter, Evidential)]
+            facts = rules[0].facts(batch) if rules else None
+        return decide(fusion, said, facts)
 
     def _ask(self, name: str, voter: Voter, batch: Sequence[Item]) -> list[Answer | None]:
         try:

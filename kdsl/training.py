@@ -10,8 +10,8 @@ from kdsl.folds import group_keys
 from kdsl.fusion.fusion import Fusion
 from kdsl.fusion.held_out import HeldOut, held_out
 from kdsl.fusion.nested import Verdict, refit
-from kdsl.learn import asked, out_of_fold
-from kdsl.models.voter import LogProbs, Voter, kind
+from kdsl.learn import hear
+from kdsl.models.voter import Voter, kind
 from kdsl.taxonomy import Task, Taxonomy
 
 Stage = Callable[[str], AbstractContextManager[None]]
@@ -41,19 +41,16 @@ def train(
 def _train(task: Task, examples: Sequence[tuple[Item, str]], settings: FitSettings, stage: Stage) -> Learned:
     items = [item for item, _ in examples]
     gold = [label for _, label in examples]
-    ids = [item.item_id for item in items]
     groups = group_keys(items)
-    folds, seed = settings.folds, settings.seed
-    said: dict[str, LogProbs] = {}
     voters: dict[str, Voter] = {}
+    held = held_out(task.label_names, [item.item_id for item in items], gold, groups, {})
     for name in settings.voters:
-        learner = kind(name)
+        learner, seed = kind(name), settings.seed
         options = {option: getattr(settings, option) for option in learner.options}
         with stage(f"learn {task.name}/{name}"):
-            said[name] = out_of_fold(learner, task, items, gold, folds=folds, seed=seed, groups=groups, **options)
+            heard = hear(learner, task, items, gold, folds=settings.folds, seed=seed, groups=groups, **options)
+            held = held.with_voter(name, heard.log_probs, heard.asked, heard.facts)
             voters[name] = learner.fit(task, items, gold, groups, seed=seed, **options)
-    heard = {name: asked(kind(name), ids, gold, groups, folds=folds, seed=seed) for name in said}
-    held = held_out(task.label_names, ids, gold, groups, said, asked=heard)
     with stage(f"fuse {task.name}"):
-        fusion, verdict = refit(held, seed=seed, precision=settings.precision)
+        fusion, verdict = refit(held, seed=settings.seed, precision=settings.precision)
     return Learned(voters, held, fusion, verdict)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kdsl.fusion.facts import Facts
 from kdsl.fusion.fusion import POOL, Fusion, first_best
 from kdsl.models.calibrate import clean
 from kdsl.models.voter import LogProbs
@@ -31,13 +32,15 @@ class Decision:
     votes: tuple[Vote, ...]
 
 
-def decide(fusion: Fusion, said: Mapping[str, LogProbs]) -> list[Decision]:
-    """One decision a row of raw log-probabilities (n, labels) by voter.
+def decide(fusion: Fusion, said: Mapping[str, LogProbs], facts: Facts | None = None) -> list[Decision]:
+    """One decision a row of raw log-probabilities (n, labels) by voter and of the rules that fired.
+
+    A row on which a rule overruled the pool names the rule as who decided.
 
     A row on which all are silent abstains with neither score nor author; one below the threshold abstains and keeps
     both, so that a person sees how near it was.
     """
-    fused = fusion(said)
+    fused = fusion(said, facts)
     best = {name: first_best(clean(said[name])) for name in fusion.voters}
     decisions = []
     for row, label in enumerate(fused.label.tolist()):
@@ -47,6 +50,8 @@ def decide(fusion: Fusion, said: Mapping[str, LogProbs]) -> list[Decision]:
             decisions.append(Decision(None, None, True, None, votes))
             continue
         alone = fusion.uses if fusion.uses in speaking else speaking[0] if len(speaking) == 1 else POOL
+        if facts is not None and fused.overruled_by[row] >= 0:
+            alone = str(facts.rule[fused.overruled_by[row]])
         name = fusion.labels[label] if label >= 0 else None
         decisions.append(Decision(name, float(fused.score[row]), label < 0, alone, votes))
     return decisions

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kdsl.fusion.fusion import POOL, Fusion
 from kdsl.fusion.held_out import HeldOut
+from kdsl.fusion.override import learn
 from kdsl.fusion.pool import fit_weights, pool
 from kdsl.models import calibrate
 from kdsl.models.calibrate import Calibration
@@ -42,6 +43,7 @@ def fit(held: HeldOut, *, seed: int, precision: float | None = None, uses: str =
         pool_calibration=calibrate.refit("temperature", out, held.gold),
         uses=uses,
     )
+    fusion = fusion.model_copy(update={"override": learn(held.facts, fusion.pool_calibration(out), held.gold)})
     if precision is None:
         return fusion
     return fusion.model_copy(update={"threshold": _threshold(fusion, held, out, precision)})

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kdsl.errors import ReleaseError
+from kdsl.fusion.facts import Facts
+from kdsl.fusion.override import Override, apply
 from kdsl.fusion.pool import pool
 from kdsl.models.calibrate import Calibration, clean
 from kdsl.models.voter import LogProbs
@@ -25,6 +27,8 @@ class Fused:
     log_probs: LogProbs
     calibrated: Mapping[str, LogProbs]
     """Voter -> its calibrated log-probabilities."""
+    overruled_by: NDArray[np.int64]
+    """Entry of the facts that overruled the pool on a row, -1 where none did."""
 
 
 class Fusion(BaseModel):
@@ -38,6 +42,7 @@ class Fusion(BaseModel):
     pool_calibration: Calibration = Calibration()
     uses: str = POOL
     """`pool`, or the voter that decides alone because no pool beat it; where it is silent the others' pool speaks."""
+    override: Override = Override()
     threshold: float | None = None
     """Below this probability the release abstains; None: it never does for doubt."""
 
@@ -46,8 +51,11 @@ class Fusion(BaseModel):
         """Names, in the order in which they are asked."""
         return tuple(self.weights)
 
-    def __call__(self, said: Mapping[str, LogProbs]) -> Fused:
-        """Fuse raw log-probabilities (n, labels) by voter; ties go to the label that stands first."""
+    def __call__(self, said: Mapping[str, LogProbs], facts: Facts | None = None) -> Fused:
+        """Fuse raw log-probabilities (n, labels) by voter; ties go to the label that stands first.
+
+        A row that a rule overrules has the bound of the rule's precision as its score.
+        """
         raw = {name: clean(said[name]) for name in self.voters}
         calibrated = {name: self.calibrations[name](votes) for name, votes in raw.items()}
         log_probs = self.pool_calibration(pool(calibrated, self.weights))
@@ -58,9 +66,15 @@ class Fusion(BaseModel):
             # Vector scaling may move the top; the part was measured, and is used, as it speaks itself.
             label = np.where(alone, first_best(raw[self.uses]), label)
         score = np.where(label < 0, np.nan, np.exp(np.take_along_axis(log_probs, label[:, None], axis=1)[:, 0]))
+        overruled_by = np.full(len(label), -1, dtype=np.int64)
+        if facts is not None and self.uses == POOL:
+            overruled_by = apply(self.override, facts, log_probs)
+            rows = np.flatnonzero(overruled_by >= 0)
+            label[rows] = facts.label[overruled_by[rows]]
+            score[rows] = facts.bound[overruled_by[rows]]
         if self.threshold is not None:
             label = np.where(score < self.threshold, -1, label)
-        return Fused(label, np.minimum(score, 1.0), log_probs, calibrated)
+        return Fused(label, np.minimum(score, 1.0), log_probs, calibrated, overruled_by)
 
     def save(self, file: Path) -> None:
         """Write JSON."""

@@ -1,7 +1,7 @@
 """What the voters said of examples that they did not learn from: all that fusions and estimates are fitted on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kdsl.errors import ReleaseError
 from kdsl.folds import assign
+from kdsl.fusion.facts import Facts, none
 from kdsl.models.calibrate import clean
 from kdsl.models.voter import LogProbs
 
@@ -33,6 +34,8 @@ class HeldOut:
     """Voter -> log-probabilities (n, labels)."""
     asked: Mapping[str, Mask]
     """Voter -> (n,)."""
+    facts: Facts = field(default_factory=none)
+    """Rules that fired, of a voter that has rules; each row's rules were grown without that row."""
 
     @property
     def voters(self) -> tuple[str, ...]:
@@ -55,6 +58,7 @@ class HeldOut:
             groups=tuple(self.groups[i] for i in at),
             said={name: votes[at] for name, votes in self.said.items()},
             asked={name: mask[at] for name, mask in self.asked.items()},
+            facts=self.facts.rows(at),
         )
 
     def only(self, names: Sequence[str]) -> "HeldOut":
@@ -65,13 +69,16 @@ class HeldOut:
             asked={name: self.asked[name] for name in names},
         )
 
-    def with_voter(self, name: str, log_probs: LogProbs, asked: Mask | None = None) -> "HeldOut":
-        """The same with one voter's votes added or replaced, as after an edit of rules."""
+    def with_voter(
+        self, name: str, log_probs: LogProbs, asked: Mask | None = None, facts: Facts | None = None
+    ) -> "HeldOut":
+        """The same with one voter's votes (and the facts behind them) added or replaced, as after an edit of rules."""
         every = np.ones(len(self.ids), dtype=bool)
         return replace(
             self,
             said={**self.said, name: _rounded(log_probs)},
             asked={**self.asked, name: every if asked is None else asked},
+            facts=self.facts if facts is None else facts,
         )
 
     def folds(self, number: int, seed: int) -> NDArray[np.int64]:
@@ -79,7 +86,7 @@ class HeldOut:
         return assign(self.ids, [self.labels[label] for label in self.gold], self.groups, folds=number, seed=seed)
 
     def save(self, file: Path) -> None:
-        """Write an npz file: ids, gold, groups, labels, and by voter a matrix (float32) and who was asked."""
+        """Write an npz file: ids, gold, groups, labels, and by voter a matrix (float32) and who was asked, facts."""
         arrays: dict[str, Any] = {
             "labels": np.array(self.labels),
             "ids": np.array(self.ids),
@@ -90,6 +97,7 @@ class HeldOut:
         for name in self.voters:
             arrays[f"said/{name}"] = self.said[name].astype(np.float32)
             arrays[f"asked/{name}"] = self.asked[name]
+        arrays |= {f"facts/{name}": array for name, array in self.facts.arrays().items()}
         np.savez_compressed(file, **arrays)
 
 
@@ -101,6 +109,7 @@ def held_out(
     said: Mapping[str, LogProbs],
     *,
     asked: Mapping[str, Mask] | None = None,
+    facts: Facts | None = None,
 ) -> HeldOut:
     """Held-out votes from gold label names and raw log-probabilities; every row was asked of voters not in `asked`.
 
@@ -112,7 +121,7 @@ def held_out(
         raise ValueError(f"gold label {foreign[0]!r} is not among the labels: {', '.join(labels)}")
     place = {label: number for number, label in enumerate(labels)}
     numbers = np.array([place[label] for label in gold], dtype=np.int64)
-    empty = HeldOut(tuple(labels), tuple(ids), numbers, tuple(groups), {}, {})
+    empty = HeldOut(tuple(labels), tuple(ids), numbers, tuple(groups), {}, {}, facts or none())
     for name, log_probs in said.items():
         empty = empty.with_voter(name, log_probs, (asked or {}).get(name))
     return empty
@@ -134,6 +143,7 @@ def load(file: Path) -> HeldOut:
                 groups=tuple(map(str, arrays["groups"])),
                 said={name: _rounded(arrays[f"said/{name}"]) for name in voters},
                 asked={name: arrays[f"asked/{name}"] for name in voters},
+                facts=Facts(**{name: arrays[f"facts/{name}"] for name in none().arrays()}),
             )
     except (OSError, ValueError, KeyError) as error:
         raise ReleaseError(

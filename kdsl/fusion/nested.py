@@ -21,7 +21,8 @@ class Verdict:
     """Held-out weighted F1 of the pool (nested), of each part, and of what the release uses, on the same rows.
 
     `differences` are pool less part, by paired bootstrap. `released` counts what is abstained from for doubt as wrong,
-    and `answered` is the share that is not.
+    and `answered` is the share that is not. `changed` and `overruled` are how many rows the pool answers other than the
+    best part, and a rule other than the pool (means over repeats).
     """
 
     uses: str
@@ -30,6 +31,8 @@ class Verdict:
     differences: dict[str, Estimate]
     released: Estimate
     answered: float
+    changed: float = 0.0
+    overruled: float = 0.0
 
     @property
     def best_part(self) -> str:
@@ -46,21 +49,31 @@ class Verdict:
             return f"uses {self.uses}, the only voter"
         d = self.differences[self.best_part]
         gain = f"{d.value:+.3f} [{d.low:+.3f}, {d.high:+.3f}] against {self.best_part}, n = {d.n}"
+        gain += f"; {self.changed:.0f} rows answered otherwise, {self.overruled:.0f} of them by a rule's word"
         if self.uses == POOL:
             return f"uses the pool: nested {self.pool.value:.3f}, {gain}"
         return f"uses {self.uses} alone: the pool is no better (nested {self.pool.value:.3f}, {gain})"
 
 
-def answers(held: HeldOut, *, seed: int, precision: float | None = None, uses: str = POOL) -> NDArray[np.int64]:
-    """Label index (n,) that a fusion fitted on the other folds gives each row; -1 where it abstains."""
+@dataclass(frozen=True)
+class Answers:
+    """What fusions fitted on the other folds say: label index (n,), -1: abstains, and where a rule overruled."""
+
+    label: NDArray[np.int64]
+    overruled: NDArray[np.bool_]
+
+
+def answers(held: HeldOut, *, seed: int, precision: float | None = None, uses: str = POOL) -> Answers:
+    """The answer to each row by a fusion that it had no part in."""
     folds = held.folds(OUTER_FOLDS, seed)
-    out = np.full(len(held.ids), -1, dtype=np.int64)
+    label, overruled = np.full(len(held.ids), -1, dtype=np.int64), np.zeros(len(held.ids), dtype=bool)
     for fold in np.unique(folds):
-        inside = folds != fold
-        if inside.any():
-            fitted = fit(held.rows(inside), seed=seed, precision=precision, uses=uses)
-            out[~inside] = fitted({name: votes[~inside] for name, votes in held.said.items()}).label
-    return out
+        inside, outside = held.rows(folds != fold), held.rows(folds == fold)
+        if inside.ids:
+            fused = fit(inside, seed=seed, precision=precision, uses=uses)(outside.said, outside.facts)
+            label[folds == fold] = fused.label
+            overruled[folds == fold] = fused.overruled_by >= 0
+    return Answers(label, overruled)
 
 
 def judge(held: HeldOut, *, seed: int, precision: float | None = None) -> Verdict:
@@ -71,25 +84,35 @@ def judge(held: HeldOut, *, seed: int, precision: float | None = None) -> Verdic
     known and the pool stands.
     """
     at = held.complete
+    gold = held.gold[at]
     parts = {name: first_best(held.said[name])[at] for name in held.voters}
     if not at.any():
         nothing = Estimate(0.0, 0.0, 1.0, 0)
         return Verdict(POOL, nothing, dict.fromkeys(parts, nothing), dict.fromkeys(parts, nothing), nothing, 0.0)
-    alone = len(parts) == 1
-    fused = list(parts.values()) if alone else _repeats(held, seed=seed)
-    pooled, scores, differences = compare(held.gold[at], fused, parts, seed=seed)
+    if len(parts) == 1:
+        fused, overruled = list(parts.values()), 0.0
+    else:
+        repeats = [answers(held, seed=seed + turn) for turn in range(REPEATS)]
+        fused = [each.label[at] for each in repeats]
+        overruled = float(np.mean([each.overruled[at].sum() for each in repeats]))
+    pooled, scores, differences = compare(gold, fused, parts, seed=seed)
     best = max(scores, key=lambda name: scores[name].value)
-    uses = POOL if differences[best].value >= 0 and not alone else best
+    uses = POOL if differences[best].value >= 0 and len(parts) > 1 else best
     said, released = (fused, pooled) if uses == POOL else ([parts[best]], scores[best])
     if precision is not None:
-        said = _repeats(held, seed=seed, precision=precision, uses=uses)
-        released = compare(held.gold[at], said, {}, seed=seed)[0]
-    return Verdict(uses, pooled, scores, differences, released, float(np.mean([each >= 0 for each in said])))
-
-
-def _repeats(held: HeldOut, *, seed: int, precision: float | None = None, uses: str = POOL) -> list[NDArray[np.int64]]:
-    turns = range(REPEATS)
-    return [answers(held, seed=seed + turn, precision=precision, uses=uses)[held.complete] for turn in turns]
+        turns = [answers(held, seed=seed + turn, precision=precision, uses=uses) for turn in range(REPEATS)]
+        said = [each.label[at] for each in turns]
+        released = compare(gold, said, {}, seed=seed)[0]
+    return Verdict(
+        uses=uses,
+        pool=pooled,
+        parts=scores,
+        differences=differences,
+        released=released,
+        answered=float(np.mean([each >= 0 for each in said])),
+        changed=float(np.mean([(each != parts[best]).sum() for each in fused])),
+        overruled=overruled,
+    )
 
 
 def refit(held: HeldOut, *, seed: int, precision: float | None = None) -> tuple[Fusion, Verdict]:

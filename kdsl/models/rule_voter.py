@@ -14,6 +14,7 @@ import numpy as np
 from kdsl.dialogue import Item
 from kdsl.errors import ConfigError, ReleaseError
 from kdsl.features import NUMBERS, TEXT_FIELDS, numbers, text_fields
+from kdsl.fusion.facts import Facts
 from kdsl.models.voter import LogProbs
 from kdsl.rules import parse
 from kdsl.rules.amend import amend
@@ -25,6 +26,7 @@ from kdsl.rules.learn import BUDGET, FOLDS, Learned, learn
 from kdsl.rules.propose import Proposer
 from kdsl.rules.propose_statistics import Statistics
 from kdsl.rules.propose_taxonomy import FromTaxonomy
+from kdsl.rules.provenance import Evidence
 from kdsl.rules.record import Record
 from kdsl.rules.rule import Rule
 from kdsl.rules.ruleset import RuleSet
@@ -85,6 +87,19 @@ class RulesVoter:
         if language not in self._said:
             self._said[language] = {rule.rule_id: sentence(rule, language) for rule in self.rules.active()}
         return self._said[language]
+
+    def facts(self, items: Sequence[Item]) -> Facts:
+        """The rules that fired, each with its record on examples that no search that met it could see."""
+        fired = self._ballot.engine.evaluate(columns_of(items))
+        rules, at = self._ballot.engine.rules, fired.indices
+        evidence = [rule.evidence or Evidence() for rule in rules]
+        return Facts(
+            row=fired.rows(),
+            rule=np.array([rule.rule_id for rule in rules], dtype=np.str_)[at],
+            label=self._ballot.targets[at],
+            right=np.array([one.unseen_right for one in evidence], dtype=np.int64)[at],
+            fired=np.array([one.unseen_fired for one in evidence], dtype=np.int64)[at],
+        )
 
     def save(self, folder: Path) -> None:
         """Write the rules, their weights and, where there is one, the record of the search into the folder."""

@@ -1,0 +1,119 @@
+"""From labelled items to a release that predicts: without Spark, with the real rules and linear voters."""
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdsl import release, training
+from kdsl.config import FitSettings, ReaderSettings
+from kdsl.dialogue import Item, Turn
+from kdsl.fusion.nested import refit
+from kdsl.learn import HOLD_OUT, hear
+from kdsl.models import voter as voters
+from kdsl.models.voter import Kind
+from kdsl.predict import Predictor
+from kdsl.release import Manifest, Release, Score
+from kdsl.taxonomy import Label, Task, Taxonomy
+from kdsl.training import Learned
+
+WORDS = {
+    "refund": ("money back please", "refund my order", "return the payment"),
+    "delivery": ("parcel is late", "where is my parcel", "delivery not here"),
+    "size": ("which size fits", "size chart please", "is this size large"),
+}
+TASK = Task(name="intent", asked_of="conversation", question="?", labels=tuple(Label(name=name) for name in WORDS))
+SHOP = Taxonomy(name="shop", tasks=(TASK,))
+SETTINGS = FitSettings(voters=("rules", "linear"), folds=3, encoder="", rules_budget=20)
+
+
+def said(item_id: str, text: str) -> Item:
+    return Item(item_id, "intent", (Turn("user", text),))
+
+
+EXAMPLES = [
+    (said(f"{label}-{number}", f"{WORDS[label][number % 3]} {'abcdefgh'[number]}{number}"), label)
+    for label in WORDS
+    for number in range(8)
+]
+
+
+@pytest.fixture(scope="module")
+def learned() -> Learned:
+    return training.train(SHOP, {"intent": EXAMPLES}, SETTINGS, lambda name: nullcontext())["intent"]
+
+
+@pytest.fixture(scope="module")
+def written(learned: Learned, tmp_path_factory: pytest.TempPathFactory) -> Release:
+    manifest = Manifest(
+        release_id="rel-test",
+        created_at=release.now(),
+        libraries={},
+        taxonomy=SHOP.name,
+        taxonomy_digest=SHOP.digest,
+        reader=ReaderSettings(),
+        reader_version="r1",
+        table_versions={},
+        settings={},
+        voters={"intent": tuple(learned.voters)},
+        scores={"intent": Score.of(learned.verdict.scores)},
+        uses={"intent": learned.verdict.uses},
+        gains={"intent": Score.of(learned.verdict.differences)},
+    )
+    return release.write(
+        tmp_path_factory.mktemp("releases"),
+        manifest,
+        SHOP,
+        {"intent": learned.voters},
+        learned={"intent": list(learned.held.ids)},
+        fused={"intent": (learned.fusion, learned.held)},
+    )
+
+
+def test_the_release_is_never_below_its_parts_and_says_what_it_uses(written: Release) -> None:
+    scores = written.manifest.scores["intent"]
+    assert set(scores) == {"rules", "linear", "pool", "fused"}
+    assert scores["fused"].value >= max(scores["rules"].value, scores["linear"].value)
+    assert written.manifest.uses["intent"] in ("pool", "rules", "linear")
+
+
+def test_a_release_predicts_the_same_in_any_batch(written: Release) -> None:
+    predictor = Predictor.load(written, 1_000)
+    items = [item for item, _ in EXAMPLES] + [said("new", "the parcel?"), said("other", "good evening")]
+    together = [prediction.decision for prediction in predictor.predict(items)]
+    alone = [predictor.predict([item])[0].decision for item in items]
+    assert [(d.label, d.score, d.votes) for d in together] == [(d.label, d.score, d.votes) for d in alone]
+    assert [decision.label for decision in together[: len(EXAMPLES)]] == [label for _, label in EXAMPLES]
+
+
+def test_stored_votes_give_the_released_fusion_again(written: Release, learned: Learned) -> None:
+    stored = written.held_out("intent")
+    assert len(stored.facts.row) == len(learned.held.facts.row) > 0
+    fusion, verdict = refit(stored, seed=SETTINGS.seed)
+    assert (fusion, verdict) == (written.fusion("intent"), learned.verdict)
+
+
+def test_a_kind_that_is_scored_on_a_hold_out_is_fitted_once_and_asked_of_a_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    linear = voters.kind("linear")
+    fits: list[int] = []
+
+    def fit(task: Task, items: list[Item], gold: list[str], groups: list[str], **options: object) -> object:
+        fits.append(len(items))
+        return linear.fit(task, items, gold, groups, **options)
+
+    dear = Kind("dear", fit, linear.load, options=("encoder",), hold_out=True)
+    items, gold = [item for item, _ in EXAMPLES], [label for _, label in EXAMPLES]
+    ids = [item.item_id for item in items]
+    heard = hear(dear, TASK, items, gold, folds=3, seed=1, groups=ids, encoder="")
+    assert fits == [len(items) - heard.asked.sum()]
+    assert 0 < heard.asked.sum() <= len(items) / HOLD_OUT + 3
+    assert np.isnan(heard.log_probs[~heard.asked]).all()
+    assert not np.isnan(heard.log_probs[heard.asked]).any()
+    monkeypatch.setattr(training, "kind", lambda name: dear if name == "dear" else voters.kind(name))
+    settings = SETTINGS.model_copy(update={"voters": ("linear", "dear")})
+    verdict = training.train(SHOP, {"intent": EXAMPLES}, settings, lambda name: nullcontext())["intent"].verdict
+    (n,) = {score.n for score in verdict.scores.values()}
+    assert 0 < n <= len(items) / HOLD_OUT + 3
