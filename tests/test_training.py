@@ -1,7 +1,6 @@
 """From labelled items to a release that predicts: without Spark, with the real rules and linear voters."""
 
 from contextlib import nullcontext
-from pathlib import Path
 
 import numpy as np
 import pytest
