@@ -10,6 +10,8 @@ from kdsl.fusion.fusion import POOL, Fusion, first_best
 from kdsl.models.calibrate import clean
 from kdsl.models.voter import LogProbs
 
+DIGITS = 9  # of a score
+
 
 @dataclass(frozen=True, slots=True)
 class Vote:
@@ -53,11 +55,16 @@ def decide(fusion: Fusion, said: Mapping[str, LogProbs], facts: Facts | None = N
         if facts is not None and fused.overruled_by[row] >= 0:
             alone = str(facts.rule[fused.overruled_by[row]])
         name = fusion.labels[label] if label >= 0 else None
-        decisions.append(Decision(name, float(fused.score[row]), label < 0, alone, votes))
+        decisions.append(Decision(name, _score(fused.score[row]), label < 0, alone, votes))
     return decisions
 
 
 def _vote(fusion: Fusion, voter: str, best: int, calibrated: LogProbs) -> Vote:
     if best < 0:
         return Vote(voter, None, None, True)
-    return Vote(voter, fusion.labels[best], min(1.0, float(np.exp(calibrated[best]))), False)
+    return Vote(voter, fusion.labels[best], _score(np.exp(calibrated[best])), False)
+
+
+def _score(probability: float) -> float:
+    # The last digits hang on how rows were batched; a row labelled again must not differ by them.
+    return min(1.0, round(float(probability), DIGITS))
