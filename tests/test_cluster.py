@@ -47,7 +47,7 @@ def _night(root: Path, master: str) -> None:
     assert labelled, told
     assert int(labelled[1]) > 6
     again = _job(root, master, "label", "--from", day, "--to", day)
-    assert "nothing to do: every item is labelled" in again
+    assert "nothing to do: no item is pending" in again
     query = "SELECT count(*), count(DISTINCT item_id, task), count(label) FROM labels"
     assert _job(root, "local[2]", "sql", query, "--csv").splitlines()[-1] == ",".join([labelled[1]] * 3)
 
