@@ -79,7 +79,7 @@ def main() -> None:
 
         def batches_of(days: Days) -> list[pa.RecordBatch]:
             wanted = targets(lake, {"intent": "conversation"}, within(days))
-            rows = with_pictures(lake, wanted, within(days), release.manifest.reader_version)
+            rows = with_pictures(lake, wanted, None, release.manifest.reader_version)
             return rows.toArrow().to_batches(max_chunksize=chosen.label.batch_rows)
 
         probe = Days(*lakes.fill(lake, 2_000, seed=1))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import kdsl
 from jobs import console, ledger, registry
-from jobs.items import pictures_of, targets, with_pictures
+from jobs.items import shown, targets, with_pictures
 from jobs.lake import Lake
 from jobs.perceive import perceive
 from kdsl import release, taxonomy, training
@@ -57,12 +57,13 @@ def fit(lake: Lake, settings: Settings) -> Release:
             console.say(f"  {foreign} gold labels are not of taxonomy {wanted.name!r} and are left out")
         items = targets(lake, {task.name: task.asked_of for task in wanted.tasks}, F.lit(True))
         items = items.join(F.broadcast(gold), ["item_id", "task"])
-        if lake.has("images"):
+        pictures = shown(lake, items, F.lit(True)) if lake.has("images") else None
+        if pictures is not None:
             with run.stage("read pictures"):
-                perceive(lake, settings, settings.reader, pictures_of(lake, items, F.lit(True)), run)
+                perceive(lake, settings, settings.reader, pictures, run)
         with run.stage("collect examples"):
             version = reader_version(settings.reader)
-            rows = with_pictures(lake, items.drop("label"), F.lit(True), version).join(gold, ["item_id", "task"])
+            rows = with_pictures(lake, items.drop("label"), pictures, version).join(gold, ["item_id", "task"])
             table = rows.orderBy("task", "item_id").toArrow()
         labels = table.column("label").to_pylist()
         examples: dict[str, list[tuple[Item, str]]] = {}

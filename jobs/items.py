@@ -49,13 +49,18 @@ def targets(lake: Lake, tasks: Mapping[str, str], days: "Column") -> "DataFrame"
     return frames[0] if len(frames) == 1 else frames[0].unionByName(frames[1])
 
 
-def labelled(lake: Lake, release_id: str, days: "Column") -> "DataFrame":
-    """Keys of the labels that this release has given on those days; faults that may pass are pending again."""
+def pending(lake: Lake, release_id: str, wanted: "DataFrame", days: "Column") -> "DataFrame":
+    """The targets in `wanted` that this release has not labelled; `again`: it gave them a fault that may pass.
+
+    A row that is not `again` differs from whatever the table holds of it.
+    """
     from pyspark.sql import functions as F
 
+    key = ["item_id", "task", "event_date", "input_hash"]
     stored = lake.df("labels").where(days).where(F.col("release_id") == release_id)
-    stored = stored.where(~F.coalesce(F.col("error_code").isin(*PASSING), F.lit(False)))
-    return stored.select("item_id", "task", "event_date", "input_hash")
+    passing = F.coalesce(F.col("error_code").isin(*PASSING), F.lit(False)).alias("again")
+    found = wanted.join(stored.select(*key, passing), key, "left").where("again IS NULL OR again")
+    return found.select(*TARGET, F.col("again").isNotNull().alias("again"))
 
 
 def within(days: Days) -> "Column":
@@ -72,46 +77,58 @@ def among(days: Iterable[date]) -> "Column":
     return F.col("event_date").isin(list(days))
 
 
-def with_pictures(lake: Lake, wanted: "DataFrame", days: "Column", reader_version: str) -> "DataFrame":
-    """The rows that voters see: item_id, task, event_date, input_hash, turns, pictures in the order of the turns."""
+def shown(lake: Lake, wanted: "DataFrame", days: "Column") -> "DataFrame":
+    """The pictures that those targets show, one row each: item_id, task, place, image_id, sha256, event_date.
+
+    `place` counts in the order of the turns; date and hash are null where `images` has no such picture on those days.
+    """
+    from pyspark.sql import functions as F
+
+    placed = F.posexplode(F.flatten("turns.image_ids")).alias("place", "image_id")
+    known = lake.df("images").where(days).select("image_id", "sha256", "event_date")
+    sent = wanted.where(F.col("turns").isNotNull()).select("item_id", "task", placed).join(known, "image_id", "left")
+    alone = wanted.where(F.col("turns").isNull())
+    of_itself = (F.lit(0).alias("place"), F.col("item_id").alias("image_id"))
+    alone = alone.select("item_id", "task", *of_itself, "sha256", "event_date")
+    return sent.select(*alone.columns).unionByName(alone)
+
+
+def days_elsewhere(lake: Lake, pictures: "DataFrame") -> list[date]:
+    """Dates of pictures that `shown` did not find on its days: one picture may be sent in dialogues of two dates."""
+    from pyspark.sql import functions as F
+
+    missing = pictures.where(F.col("sha256").isNull()).select("image_id").distinct()
+    if missing.isEmpty():  # nearly always, and then `images` is not searched
+        return []
+    found = lake.df("images").join(F.broadcast(missing), "image_id", "left_semi").select("event_date").distinct()
+    return [row["event_date"] for row in found.collect()]
+
+
+def with_pictures(lake: Lake, wanted: "DataFrame", pictures: "DataFrame | None", reader_version: str) -> "DataFrame":
+    """The rows that voters see: item_id, task, event_date, input_hash, turns, pictures in the order of the turns.
+
+    `pictures` is what `shown` says of them; None: not one of them shows a picture.
+    """
     from pyspark.sql import functions as F
     from pyspark.sql.pandas.types import from_arrow_type
 
-    if not lake.has("images") or lake.df("images").where(days).isEmpty():
+    own = ("item_id", "task", "event_date", "input_hash", "turns")
+    if pictures is None:
         none = F.array().cast(from_arrow_type(ITEM.field("pictures").type))
-        return wanted.select("item_id", "task", "event_date", "input_hash", "turns", none.alias("pictures"))
+        return wanted.select(*own, none.alias("pictures"))
     read = (
         lake.df("image_features")
         .where(F.col("reader_version") == reader_version)
         .dropDuplicates(["sha256"])  # two jobs at once may have read the same picture
         .select("sha256", F.struct("sha256", "width", "height", "lines", "error_code").alias("picture"))
     )
-    sent = (
-        wanted.where(F.col("turns").isNotNull())
-        .select("item_id", "task", F.posexplode(F.flatten("turns.image_ids")).alias("place", "image_id"))
-        .join(lake.df("images").where(days).select("image_id", "sha256"), "image_id")
-        .select("item_id", "task", "place", "sha256")
-    )
-    alone = wanted.where(F.col("turns").isNull()).select("item_id", "task", F.lit(0).alias("place"), "sha256")
-    pictures = (
-        sent.unionByName(alone)
-        .join(read, "sha256")
+    gathered = (
+        pictures.join(read, "sha256")
         .groupBy("item_id", "task")
         .agg(F.array_sort(F.collect_list(F.struct("place", "picture"))).alias("placed"))
         .select("item_id", "task", F.transform("placed", lambda p: p["picture"]).alias("pictures"))
     )
-    return wanted.join(pictures, ["item_id", "task"], "left").select(
-        "item_id", "task", "event_date", "input_hash", "turns", "pictures"
-    )
-
-
-def pictures_of(lake: Lake, wanted: "DataFrame", days: "Column") -> "DataFrame":
-    """Rows of `images` that those targets show."""
-    from pyspark.sql import functions as F
-
-    sent = wanted.where(F.col("turns").isNotNull()).select(F.explode(F.flatten("turns.image_ids")).alias("image_id"))
-    alone = wanted.where(F.col("turns").isNull()).select(F.col("item_id").alias("image_id"))
-    return lake.df("images").where(days).join(sent.unionByName(alone), "image_id", "left_semi")
+    return wanted.join(gathered, ["item_id", "task"], "left").select(*own, "pictures")
 
 
 def units(taxonomy: Taxonomy, tasks: Iterable[str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from jobs import console, ledger, options, quality, registry
-from jobs.items import among, labelled, pictures_of, targets, units, with_pictures, within
+from jobs.items import among, days_elsewhere, pending, shown, targets, units, with_pictures, within
 from jobs.lake import Lake
 from jobs.perceive import perceive
 from kdsl.config import Settings
@@ -43,29 +43,31 @@ def label(
     arguments = {"from": days.start, "to": days.end, "narrowed": only is not None}
     with ledger.recorded(lake, "label", arguments, READS, WRITES) as run:
         run.release_id = release.manifest.release_id
-        pending = _pending(lake, release, within(days), only)
         with run.stage("find pending"):
-            counts = pending.groupBy("event_date").count().collect()
+            counts = _pending(lake, release, within(days), only).groupBy("event_date").count().collect()
             run.count("pending", sum(row["count"] for row in counts))
         for chunk in _chunks(sorted((row["event_date"], row["count"]) for row in counts), settings.label.chunk_rows):
-            _label_chunk(lake, settings, release, pending, chunk, run=run)
+            dates = [day for day, _ in chunk]
+            # Kept: it is asked for several times, and every scan of a small table costs a listing of its files.
+            todo = _pending(lake, release, among(dates), only).persist()
+            try:
+                _label_chunk(lake, settings, release, todo, dates, run=run)
+            finally:
+                todo.unpersist()
         if only is None:
             with run.stage("measure"):
                 _drop_orphans(lake, release, within(days), run)
                 quality.write(lake, release, days, run, {row["event_date"]: row["count"] for row in counts})
-        done, dates = run.counts["pending"], len(counts)
-        console.say(f"labelled {done:,} items of {dates} dates" if done else "nothing to do: no item is pending")
+        done = run.counts["pending"]
+        console.say(f"labelled {done:,} items of {len(counts)} dates" if done else "nothing to do: no item is pending")
     return run
 
 
 def _pending(lake: Lake, release: Release, days: "Column", only: "DataFrame | None") -> "DataFrame":
-    tasks = units(release.taxonomy, release.manifest.voters)
-    wanted = targets(lake, tasks, days)
+    wanted = targets(lake, units(release.taxonomy, release.manifest.voters), days)
     if only is not None:
         wanted = wanted.join(only, ["item_id", "task"], "left_semi")
-    return wanted.join(
-        labelled(lake, release.manifest.release_id, days), ["item_id", "task", "event_date", "input_hash"], "left_anti"
-    )
+    return pending(lake, release.manifest.release_id, wanted, days)
 
 
 def _chunks(counts: Sequence[tuple[date, int]], most: int) -> Iterator[list[tuple[date, int]]]:
@@ -81,27 +83,20 @@ def _chunks(counts: Sequence[tuple[date, int]], most: int) -> Iterator[list[tupl
 
 
 def _label_chunk(
-    lake: Lake,
-    settings: Settings,
-    release: Release,
-    pending: "DataFrame",
-    chunk: Sequence[tuple[date, int]],
-    *,
-    run: ledger.Run,
+    lake: Lake, settings: Settings, release: Release, todo: "DataFrame", dates: Sequence[date], *, run: ledger.Run
 ) -> None:
     from pyspark.sql import functions as F
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    dates, rows = [day for day, _ in chunk], sum(n for _, n in chunk)
-    days = among(dates)
-    pending = pending.where(days)
+    pictures = None
     if lake.has("images"):
         with run.stage("read pictures"):
-            perceive(lake, settings, release.manifest.reader, pictures_of(lake, pending, days), run)
+            pictures = _perceived(lake, settings, release, todo, dates, run=run)
+    rows, again = todo.agg(F.count("*"), F.count_if("again")).collect()[0]
     with lake.staged(run.run_id) as folder:
         with run.stage("predict"):
             spread = max(2 * lake.spark.sparkContext.defaultParallelism, rows // ROWS_A_TASK)
-            items = with_pictures(lake, pending, days, release.manifest.reader_version)
+            items = with_pictures(lake, todo, pictures, release.manifest.reader_version)
             predict = predict_batches(str(release.path), release.manifest.release_id, settings.ingest.max_turn_chars)
             predicted = items.repartition(spread, "item_id", "task").mapInArrow(predict, from_arrow_schema(PREDICTED))
             stamped = (
@@ -111,8 +106,25 @@ def _label_chunk(
             )
             stamped.write.format("delta").mode("overwrite").save(f"{folder}/labels")
         with run.stage("merge"):
-            lake.upsert("labels", lake.spark.read.format("delta").load(f"{folder}/labels"), dates)
+            staged = lake.spark.read.format("delta").load(f"{folder}/labels")
+            lake.upsert("labels", staged, dates, fresh=not again)
+    if pictures is not None:
+        pictures.unpersist()
     run.count("labelled", rows)
+
+
+def _perceived(
+    lake: Lake, settings: Settings, release: Release, todo: "DataFrame", dates: Sequence[date], *, run: ledger.Run
+) -> "DataFrame | None":
+    """The pictures that those items show, each of them read; None where there is none."""
+    pictures = shown(lake, todo, among(dates)).persist()
+    if elsewhere := days_elsewhere(lake, pictures):
+        pictures.unpersist()
+        pictures = shown(lake, todo, among({*dates, *elsewhere})).persist()
+    if perceive(lake, settings, release.manifest.reader, pictures, run):
+        return pictures
+    pictures.unpersist()
+    return None
 
 
 def _drop_orphans(lake: Lake, release: Release, days: "Column", run: ledger.Run) -> None:

@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 
-def perceive(lake: Lake, settings: Settings, reader: ReaderSettings, images: "DataFrame", run: Run) -> None:
-    """Fill `image_features` for `images` (rows of the table `images`); what was read before is counted as a cache hit.
+def perceive(lake: Lake, settings: Settings, reader: ReaderSettings, pictures: "DataFrame", run: Run) -> bool:
+    """Fill `image_features` for `pictures` (see `jobs.items.shown`); whether there are any.
 
-    Pictures go by date and id, `label.perceive_chunk` between two commits: a kill costs at most one chunk.
+    What was read before is counted as a cache hit. Pictures go by date and id, `label.perceive_chunk` between two
+    commits: a kill costs at most one chunk.
     """
     from pyspark.sql import functions as F
 
     version = reader_version(reader)
     known = lake.df("image_features").where(F.col("reader_version") == version).select("sha256").distinct()
-    distinct = images.groupBy("sha256").agg(F.min(F.struct("event_date", "image_id")).alias("first"))
+    there = pictures.where(F.col("sha256").isNotNull())
+    distinct = there.groupBy("sha256").agg(F.min(F.struct("event_date", "image_id")).alias("first"))
     wanted = distinct.join(known.withColumn("known", F.lit(True)), "sha256", "left")
     rows = wanted.select("first.event_date", "first.image_id", "known").collect()
     todo = sorted((row["event_date"], row["image_id"]) for row in rows if not row["known"])
@@ -36,6 +38,7 @@ def perceive(lake: Lake, settings: Settings, reader: ReaderSettings, images: "Da
         run.count("pictures_read", len(chunk))
         if len(todo) > settings.label.perceive_chunk:
             console.say(f"  read {begin + len(chunk):,} of {len(todo):,} new pictures")
+    return bool(rows)
 
 
 def _read_chunk(

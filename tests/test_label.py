@@ -222,6 +222,14 @@ def test_bad_items_become_error_rows_and_the_others_are_labelled(night: Shop) ->
     assert report["tasks"]["intent"]["weighted_f1"] == report["voters"]["linear"]["intent"]["weighted_f1"] == 0
 
 
+def test_a_picture_sent_in_dialogues_of_two_dates_is_seen_by_both(night: Shop) -> None:
+    picture = night.rows("images")[0]
+    later = night.days.end + timedelta(days=40)
+    _conversation(night, "sends-it-again", later, [("user", "look <image>", [picture["image_id"]])])
+    run = night.label(Days(later, later))
+    assert (run.counts["pending"], run.counts["pictures_cached"]) == (1, 1)
+
+
 def test_a_range_in_chunks_gives_the_same_labels(night: Shop) -> None:
     key = ("item_id", "task", "label", "score")
     before = {tuple(row[name] for name in key) for row in night.rows("labels")}
