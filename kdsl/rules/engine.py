@@ -1,9 +1,9 @@
-"""Evaluates all rules of a set over columns: one pass a field, then boolean algebra on bit columns.
+"""Evaluates all rules of a set over columns: one pass a field, then algebra on the rows that were met.
 
 An engine is compiled where it is used; pickled, it travels as the JSON of its rules and is compiled on arrival.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kdsl.features import NUMBERS
 from kdsl.rules import expression, parse
+from kdsl.rules.algebra import Hits, Mask, Rows, keys_of, plan_of
 from kdsl.rules.atom import Atom, Comparison, Expression, Words
 from kdsl.rules.column import TextColumn, number_column, text_column
 from kdsl.rules.errors import RuleError
@@ -20,18 +21,8 @@ from kdsl.rules.rule import Rule
 from kdsl.rules.ruleset import RuleSet
 from kdsl.rules.scan import ExpressionFinder, WordFinder
 
-CHUNK_ROWS = 65_536
-CHUNK_BITS = 512_000_000  # patterns times rows of a chunk: 64 MB
+CHUNK_ROWS = 262_144
 MAX_PLACES = 20  # of one word in one text, when explained
-
-Bits = NDArray[np.uint8]
-_COMPARE: dict[str, Callable[[Any, float], Any]] = {
-    "<": np.less,
-    "<=": np.less_equal,
-    ">": np.greater,
-    ">=": np.greater_equal,
-    "==": np.equal,
-}
 
 
 class Engine:
@@ -47,7 +38,13 @@ class Engine:
         self._source = (rules, task)
         self._scans = [_FieldScan(name, self.rules, rules.matching.get(name, "substring")) for name in self.text_fields]
         self._index = {key: at for at, key in enumerate(key for scan in self._scans for key in scan.keys)}
-        self._need = [self._needed(rule) for rule in self.rules]
+        self._first = np.cumsum([0, *(len(scan.keys) for scan in self._scans)])[:-1].tolist()
+        self._plans = [plan_of(rule, self._index) for rule in self.rules]
+        self._always = [number for number, plan in enumerate(self._plans) if not plan.groups]
+        self._asking: dict[int, list[int]] = {}
+        for number, plan in enumerate(self._plans):
+            for pattern in plan.groups[0] if plan.groups else ():
+                self._asking.setdefault(pattern, []).append(number)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _arrived, (self._source[0].to_json(), self._source[1])
@@ -69,10 +66,9 @@ class Engine:
             RuleError: a column that the rules read is missing, or columns differ in length.
         """
         texts, numbers, n = self._columns(columns)
-        step = max(8, min(CHUNK_ROWS, CHUNK_BITS // max(1, len(self._index)) // 8 * 8))
         parts = []
-        for start in range(0, n, step):
-            stop = min(start + step, n)
+        for start in range(0, n, CHUNK_ROWS):
+            stop = min(start + CHUNK_ROWS, n)
             parts.append(
                 self._chunk(
                     {name: column.part(start, stop) for name, column in texts.items()},
@@ -120,66 +116,32 @@ class Engine:
         return texts, numbers, n
 
     def _chunk(self, texts: Mapping[str, TextColumn], numbers: Mapping[str, NDArray[np.float64]], n: int) -> Fired:
-        width = (n + 7) // 8
-        bits = np.zeros((len(self._index), width), np.uint8)
-        at = 0
-        for scan in self._scans:
-            scan.mark(texts[scan.field], bits[at : at + len(scan.keys)])
-            at += len(scan.keys)
-        hit = np.asarray(bits.any(axis=1), bool)
-        fired: list[tuple[int, Bits]] = []
-        compared: dict[Comparison, Bits] = {}
-        for number, rule in enumerate(self.rules):
-            if all(any(hit[i] for i in group) for group in self._need[number]):
-                column = self._holds(rule, bits, hit, numbers, compared)
-                if column is not None and column.any():
-                    fired.append((number, column))
+        patterns, rows = [], []
+        for first, scan in zip(self._first, self._scans, strict=True):
+            pattern, row = scan.find(texts[scan.field])
+            patterns.append(pattern + first)
+            rows.append(row)
+        hits = Hits(_joined(patterns), _joined(rows), len(self._index), n)
+        fired: list[tuple[int, Rows]] = []
+        compared: dict[Comparison, Mask] = {}
+        for number in self._possible(hits):
+            held = self._plans[number].holds(hits, numbers, compared)
+            if len(held):
+                fired.append((number, held))
         return _sparse(self.rule_ids, fired, n)
 
-    def _holds(
-        self,
-        rule: Rule,
-        bits: Bits,
-        hit: NDArray[np.bool_],
-        numbers: Mapping[str, NDArray[np.float64]],
-        compared: dict[Comparison, Bits],
-    ) -> Bits | None:
-        held: Bits | None = None
-        for atom in rule.atoms:
-            if isinstance(atom, Comparison):
-                if atom not in compared:
-                    compared[atom] = np.packbits(_COMPARE[atom.op](numbers[atom.field], atom.value))
-                column = compared[atom]
-            else:
-                rows = [bits[i] for i in (self._index[key] for key in _keys(atom)) if hit[i] or not atom.negative]
-                if atom.negative and not rows:
-                    column = np.full(bits.shape[1], 255, np.uint8)
-                elif isinstance(atom, Words) and atom.op == "all_of":
-                    column = np.bitwise_and.reduce(rows)
-                else:
-                    column = rows[0] if len(rows) == 1 else np.bitwise_or.reduce(rows)
-                    column = ~column if atom.negative else column
-            held = column if held is None else held & column
-        return held
-
-    def _needed(self, rule: Rule) -> list[list[int]]:
-        """Groups of patterns; where one group was met nowhere in a chunk the rule cannot have fired."""
-        groups: list[list[int]] = []
-        for atom in rule.atoms:
-            if isinstance(atom, Comparison) or atom.negative:
-                continue
-            numbers = [self._index[key] for key in _keys(atom)]
-            every = isinstance(atom, Words) and atom.op == "all_of"
-            groups += [[number] for number in numbers] if every else [numbers]
-        return groups
+    def _possible(self, hits: Hits) -> list[int]:
+        """Rules of whose first group a pattern was met, and those without a group: a small batch asks few rules."""
+        met = {number for pattern in hits.met.tolist() for number in self._asking.get(pattern, ())}
+        return sorted(met.union(self._always))
 
 
 class _FieldScan:
-    """All words and expressions over one field; `keys` names the bit columns that `mark` fills."""
+    """All words and expressions over one field; `keys` names the patterns whose numbers `find` gives."""
 
     def __init__(self, name: str, rules: Iterable[Rule], matching: Matching) -> None:
         atoms = [atom for rule in rules for atom in rule.atoms if atom.field == name]
-        keys = {key for atom in atoms if not isinstance(atom, Comparison) for key in _keys(atom)}
+        keys = {key for atom in atoms if not isinstance(atom, Comparison) for key in keys_of(atom)}
         words = sorted(what for _, kind, what in keys if kind == "word")
         patterns = sorted(what for _, kind, what in keys if kind == "expression")
         self.field = name
@@ -188,33 +150,20 @@ class _FieldScan:
         self._expressions = ExpressionFinder(patterns) if patterns else None
         self._n_words = len(words)
 
-    def mark(self, column: TextColumn, bits: Bits) -> None:
-        if self._words is not None:
-            _set_bits(bits[: self._n_words], *self._words.find(column))
-        if self._expressions is not None:
-            _set_bits(bits[self._n_words :], *self._expressions.find(column))
+    def find(self, column: TextColumn) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(pattern, row) of every match."""
+        found = [finder.find(column) for finder in (self._words, self._expressions) if finder is not None]
+        pattern = [found[0][0], *(pattern + self._n_words for pattern, _ in found[1:])]
+        return _joined(pattern), _joined([row for _, row in found])
 
 
-def _keys(atom: Atom) -> list[tuple[str, str, str]]:
-    if isinstance(atom, Expression):
-        return [(atom.field, "expression", atom.pattern)]
-    assert isinstance(atom, Words)  # noqa: S101 - comparisons are asked of no text
-    return [(atom.field, "word", word) for word in atom.words]
+def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 
-def _set_bits(bits: Bits, pattern: NDArray[np.int64], row: NDArray[np.int64]) -> None:
-    np.bitwise_or.at(bits, (pattern, row >> 3), (128 >> (row & 7)).astype(np.uint8))
-
-
-def _sparse(rule_ids: tuple[str, ...], fired: list[tuple[int, Bits]], n: int) -> Fired:
-    rows, numbers = [], []
-    for at, column in fired:
-        row = np.flatnonzero(np.unpackbits(column, count=n))
-        rows.append(row)
-        numbers.append(np.full(len(row), at, np.int32))
-    if not rows:
-        return Fired(rule_ids, np.zeros(n + 1, np.int64), np.zeros(0, np.int32))
-    every, number = np.concatenate(rows), np.concatenate(numbers)
+def _sparse(rule_ids: tuple[str, ...], fired: list[tuple[int, Rows]], n: int) -> Fired:
+    every = _joined([rows for _, rows in fired])
+    number = np.repeat(np.array([at for at, _ in fired], np.int32), [len(rows) for _, rows in fired])
     order = np.argsort(every, kind="stable")
     indptr = np.concatenate([[0], np.cumsum(np.bincount(every, minlength=n))])
     return Fired(rule_ids, indptr.astype(np.int64), number[order])

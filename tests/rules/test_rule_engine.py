@@ -3,6 +3,7 @@
 import math
 import pickle
 import re
+import sys
 import unicodedata
 
 import numpy as np
@@ -135,6 +136,15 @@ def test_engine_equals_a_naive_evaluator(rules, some, batch, arrow):
         assert len(fired) == len(some[start : start + batch])
         found += [set(fired.of(row)) for row in range(len(fired))]
     assert found == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(rule_sets(), rows)
+def test_a_machine_without_hyperscan_finds_the_same(rules, some):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "hyperscan", None)  # importing it fails
+        fired = Engine(rules).evaluate(columns_of(some))
+    assert [set(fired.of(row)) for row in range(len(fired))] == naive(rules, some)
 
 
 @settings(max_examples=60, deadline=None)
