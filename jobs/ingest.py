@@ -108,7 +108,7 @@ def ingest(
         ingest_report.count(run, staged)
         if staged.refused:
             with run.stage("quarantine"):
-                _quarantine(lake, staged, run)
+                _quarantine(lake, staged, options, run)
         if staged.bad_share > settings.ingest.max_bad_share:
             raise TooMuchBadInput(ingest_report.too_much(options, settings.ingest, staged))
         with run.stage("merge"):
@@ -126,11 +126,10 @@ def ingest(
     return run.counts
 
 
-def _quarantine(lake: Lake, staged: Staged, run: Run) -> None:
+def _quarantine(lake: Lake, staged: Staged, options: Options, run: Run) -> None:
     from pyspark.sql import functions as F
 
-    rows = staged.bad.groupBy(F.col("file").alias("source"), "row_key", "error_code").agg(
-        F.min("message").alias("message")
-    )
+    source = F.concat(F.lit(options.folder() + "/"), "file").alias("source")  # files of one name lie in many folders
+    rows = staged.bad.groupBy(source, "row_key", "error_code").agg(F.min("message").alias("message"))
     stamped = rows.select("*", F.lit(run.run_id).alias("run_id"), F.lit(run.started_at).alias("quarantined_at"))
     lake.upsert("quarantine", stamped)

@@ -149,12 +149,5 @@ class Merge:
         )
 
     def _delete(self, table: str, key: str, gone: "DataFrame", dates: Iterable[date]) -> None:
-        if not self.lake.has(table):
-            return
         days = ", ".join(f"DATE'{day.isoformat()}'" for day in sorted(dates))
-        on = f"t.{key} = s.id AND t.event_date = s.old_date AND t.event_date IN ({days})"
-
-        def commit() -> None:
-            self.lake.delta(table).alias("t").merge(gone.alias("s"), on).whenMatchedDelete().execute()
-
-        self.lake.retry(table, commit)
+        self.lake.remove(table, gone, f"t.{key} = s.id AND t.event_date = s.old_date AND t.event_date IN ({days})")

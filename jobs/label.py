@@ -138,8 +138,4 @@ def _drop_orphans(lake: Lake, release: Release, days: "Column", run: ledger.Run)
     run.count("orphans", gone.count())
     if run.counts["orphans"]:
         same = " AND ".join(f"t.{column} = s.{column}" for column in key)
-        lake.retry("labels", lambda: _delete(lake, gone, same))
-
-
-def _delete(lake: Lake, gone: "DataFrame", same: str) -> None:
-    lake.delta("labels").alias("t").merge(gone.alias("s"), same).whenMatchedDelete().execute()
+        lake.remove("labels", gone, same)

@@ -149,6 +149,19 @@ class Lake:
 
         self.retry(name, merge)
 
+    def remove(self, name: str, gone: "DataFrame", same: str) -> None:
+        """Delete the rows `t` of a table for which `gone` has a row `s` with `same`; no table, no rows.
+
+        Raises:
+            LostToConcurrentWriter: another writer won every retry.
+        """
+
+        def delete() -> None:
+            self.delta(name).alias("t").merge(gone.alias("s"), same).whenMatchedDelete().execute()
+
+        if self.has(name):
+            self.retry(name, delete)
+
     def retry(self, name: str, commit: Callable[[], T]) -> T:
         """Run a commit, again after each lost race, with a growing random pause.
 

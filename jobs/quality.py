@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
+OF_QUALITY = ("weighted_f1", "f1", "rows", "abstain_rate", "error_rate")
+NONE = Estimate(0.0, 0.0, 0.0, 0)
+
+
 class Key(NamedTuple):
     """What a figure is of; `label` is empty for figures of a whole task."""
 
@@ -56,6 +60,8 @@ def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[da
             if name in run.counts:
                 figures[Key(day, "all", name, "")] = _plain(run.counts[name] * share, n)
     stored = _stored(lake, release, days)
+    # Gold or labels that went away take their figures with them: a figure of no rows is none.
+    figures |= {key: NONE for key in stored if key.metric in OF_QUALITY and key not in figures}
     now = datetime.now(UTC)
     rows = [
         (run.run_id, *key[:4], e.value, e.low, e.high, e.n, release.manifest.release_id, now)
@@ -106,19 +112,18 @@ def _quality(lake: Lake, release: Release, days: Days) -> dict[Key, Estimate]:
 
 
 def _stored(lake: Lake, release: Release, days: Days) -> dict[Key, Estimate]:
-    """The newest stored figure of each key."""
+    """The newest stored figure of each key, where it is this release's: one that labels again states itself again."""
     from pyspark.sql import functions as F
 
     newest = (
         lake.df("batch_metrics")
-        .where(within(days) & (F.col("release_id") == release.manifest.release_id))
+        .where(within(days))
         .groupBy("event_date", "task", "metric", "label")
-        .agg(F.max_by(F.struct("value", "low", "high", "n"), "computed_at").alias("figure"))
+        .agg(F.max_by(F.struct("value", "low", "high", "n", "release_id"), "computed_at").alias("newest"))
+        .where(F.col("newest.release_id") == release.manifest.release_id)
+        .select("event_date", "task", "metric", "label", "newest.value", "newest.low", "newest.high", "newest.n")
     )
-    return {
-        Key(row["event_date"], row["task"], row["metric"], row["label"]): Estimate(*row["figure"])
-        for row in newest.collect()
-    }
+    return {Key(*row[:4]): Estimate(*row[4:]) for row in newest.collect()}
 
 
 def _plain(value: float, n: int) -> Estimate:

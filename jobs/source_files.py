@@ -44,8 +44,10 @@ def csv_rows(spark: "SparkSession", options: Options) -> "DataFrame":
     from pyspark.sql import functions as F
 
     # A quote inside quotes is doubled, a line may break inside quotes. All columns are read, so that the rows that
-    # have too many or too few are found and rows are counted the same in every query.
+    # have too many or too few are found and rows are counted the same in every query. Columns go by position: a file
+    # whose header is another must fail, not be read askew.
     reader = _reader(spark, options).options(header="true", multiLine="true", escape='"', columnPruning="false")
+    reader = reader.option("enforceSchema", "false")
     header = reader.csv(_literal(options.path)).columns
     wanted = {
         "--text-column": options.text_column,

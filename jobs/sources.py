@@ -13,6 +13,8 @@ from udfs.parse import Blocks, parse_csv, parse_jsonl, parse_mire, parse_turns
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+OTHER_HEADER = "CSV header does not conform to the schema"  # Spark's words; no error class of its own
+
 
 def records(spark: "SparkSession", options: Options, settings: IngestSettings, intake: Intake) -> "DataFrame":
     """The input as rows of `kdsl.importers.staged.SCHEMA`.
@@ -46,6 +48,13 @@ def records(spark: "SparkSession", options: Options, settings: IngestSettings, i
         raise ConfigError(
             f"--input: {options.path} cannot be read as --format {options.format} ({reason}); check the path, what "
             "lies there, and the format (docs/formats.md)."
+        ) from error
+    except Exception as error:
+        if OTHER_HEADER not in str(error):
+            raise
+        raise ConfigError(
+            f"--input: the CSV files of {options.path} have different headers; give them the same columns in the same "
+            "order, or ingest them one by one."
         ) from error
     # One small file is one task, but its pictures may be many: the records are dealt out over all cores.
     tasks = max(int(spark.conf.get("spark.sql.shuffle.partitions") or 1), len(blocks))

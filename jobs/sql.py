@@ -42,12 +42,17 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
 
 
 def views(lake: Lake) -> None:
-    """Name every table of the lake in the session, and `current_metrics`, the newest figure of each day and metric."""
+    """Name every table of the lake in the session, and `current_metrics`.
+
+    That view has the newest figure of each day, task, metric and label, of the release that measured that day last;
+    figures of no rows are left out.
+    """
     for name in TABLES:
         lake.df(name).createOrReplaceTempView(name)
     lake.spark.sql(
-        "CREATE OR REPLACE TEMPORARY VIEW current_metrics AS SELECT * FROM batch_metrics QUALIFY row_number() OVER "
-        "(PARTITION BY event_date, task, metric, label ORDER BY computed_at DESC) = 1"
+        "CREATE OR REPLACE TEMPORARY VIEW current_metrics AS SELECT * FROM (SELECT * FROM batch_metrics QUALIFY "
+        "row_number() OVER (PARTITION BY event_date, task, metric, label ORDER BY computed_at DESC) = 1) QUALIFY "
+        "n > 0 AND release_id = first_value(release_id) OVER (PARTITION BY event_date, task ORDER BY computed_at DESC)"
     )
 
 

@@ -174,7 +174,7 @@ def shop(spark, tmp_path_factory) -> Iterator[SimpleNamespace]:
 def test_bad_input_has_its_code_and_place(shop, name):
     row_key, code, message = shop.expected[name]
     row = shop.bad[row_key]
-    assert (row["error_code"], row["source"]) == (code, "b.jsonl")
+    assert (row["error_code"], row["source"]) == (code, f"{shop.nights}/b.jsonl")
     assert message in row["message"]
 
 
@@ -330,9 +330,17 @@ def test_mire_and_pictures_by_path(spark, tmp_path):
         ("r2-0.jpg", "scene", "chat"),
     }
     assert rows_of(lake, "quarantine", "source", "row_key", "error_code") == {
-        ("train.json", "r3", "empty_dialogue"),
-        ("train.json", "train.json:4", "missing_key"),
+        (f"{tmp_path}/train.json", "r3", "empty_dialogue"),
+        (f"{tmp_path}/train.json", "train.json:4", "missing_key"),
     }
+
+
+def test_csv_files_with_their_columns_in_another_order_are_refused(spark, tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\nhello,track\n")
+    (tmp_path / "b.csv").write_text("label,text\ntrack,hello\n")
+    options = {"text_column": "text", "label_column": "label", "task": "intent", **JANUARY}
+    with pytest.raises(ConfigError, match="different headers"):
+        ingest(spark, settings(tmp_path), format="csv", path=str(tmp_path), **options)
 
 
 CSV_ROWS = ['"my ""parcel"",\nwhere",track,1', "refund please,refund,2", "hello,,3", "refund please,refund,4"]

@@ -143,6 +143,23 @@ def test_gold_that_arrives_later_corrects_the_figures(night: Shop) -> None:
     assert newest["n"] == max(row["n"] for row in before) + 1
 
 
+def test_a_figure_whose_gold_went_away_is_no_current_figure(night: Shop) -> None:
+    day, key = night.days.end, "given-and-taken"
+    _conversation(night, key, day, [("user", "where is my parcel", [])])
+    gold = [(key, "intent", "where_is_my_order", "test", "somebody", datetime.now(UTC))]
+    night.lake.upsert("gold_labels", night.spark.createDataFrame(gold, TABLES["gold_labels"].columns))
+    night.label(Days(day, day))
+    where = f"event_date = '{day}' AND task = 'intent' AND metric = 'weighted_f1'"
+    sql.views(night.lake)
+    before = night.spark.sql(f"SELECT n FROM current_metrics WHERE {where}").collect()
+    night.lake.delta("gold_labels").delete("true")
+    night.label(Days(day, day))
+    sql.views(night.lake)
+    assert len(before) == 1
+    assert night.spark.sql(f"SELECT n FROM current_metrics WHERE {where}").isEmpty()
+    night.lake.delta("gold_labels").restoreToVersion(night.lake.version("gold_labels") - 1)
+
+
 @pytest.mark.slow
 def test_another_release_labels_the_range_anew_and_may_be_chosen(night: Shop) -> None:
     other = fit(

@@ -88,6 +88,11 @@ class Options:
             return not self.path.endswith(SUFFIXES.get(self.format, ()))
         return Path(self.path).is_dir()
 
+    def folder(self) -> str:
+        """The folder in which the input lies, or that it is; absolute unless it is a URI."""
+        path = self.path if "://" in self.path else str(Path(self.path).absolute())
+        return path.rstrip("/") if self.format != "delta" and self.is_folder() else path.rstrip("/").rpartition("/")[0]
+
     def summary(self) -> Mapping[str, Any]:
         """For the table `runs`: what was given."""
         return {key: value for key, value in self.__dict__.items() if value is not None}
