@@ -30,7 +30,7 @@ def spark() -> Iterator[object]:
             "conf": {
                 "spark.sql.adaptive.enabled": "false",  # re-planning costs more than it saves on a few rows
                 # A test's JVM lives for a minute: what its compilers cost, it never gets back.
-                "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+                "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
                 "spark.sql.codegen.wholeStage": "false",
             },
         }
