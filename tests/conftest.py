@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from tests.night import Shop
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes run the tests: one takes all on the shared lake, so that it is made once; modules stay whole."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("night" if _on_shared_lake(item) else item.nodeid.split("::")[0]))
+    items.sort(key=lambda item: not _on_shared_lake(item))  # the longest group first
+
+
+def _on_shared_lake(item: pytest.Item) -> bool:
+    return "night" in getattr(item, "fixturenames", ())
+
+
 @pytest.fixture(scope="session")
 def spark() -> Iterator[object]:
     """A session as the jobs build it, for tables of a few rows."""

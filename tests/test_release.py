@@ -83,7 +83,7 @@ def test_a_missing_or_added_file_is_found(tmp_path: Path) -> None:
         Release.open(path)
 
 
-@pytest.mark.parametrize("damage", ["{", '{"format": 1}', "[]", ""])
+@pytest.mark.parametrize("damage", ["{", '{"format": 2}', "[]", ""])
 def test_a_broken_manifest_is_refused(tmp_path: Path, damage: str) -> None:
     path = _write(tmp_path).path
     (path / "manifest.json").write_text(damage)
@@ -111,3 +111,10 @@ def test_the_id_names_the_inputs() -> None:
     assert release.id_of({"a": 1, "b": [2]}) == release.id_of({"b": [2], "a": 1})
     assert release.id_of({"a": 1}) != release.id_of({"a": 2})
     assert json.dumps(release.id_of({"a": 1})).startswith('"rel-')
+
+
+def test_a_release_of_another_format_is_refused_by_it(tmp_path: Path) -> None:
+    file = _write(tmp_path).path / release.MANIFEST
+    file.write_text(json.dumps({"format": 1, "a key of then": True}))
+    with pytest.raises(ReleaseError, match="it has format 1, this version reads 2; run fit again"):
+        Release.open(tmp_path / "rel-test")
