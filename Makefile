@@ -25,7 +25,7 @@ check: $(READY)  ## Lint and type-check
 	$(BIN)/mypy
 
 test: $(READY)  ## Run the tests (not those marked slow or gpu)
-	@JAVA_HOME=$$(conf/find-java.sh) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --durations=8
+	@JAVA_HOME=$$(conf/find-java.sh) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=8
 
 slow: $(READY)  ## Run the tests marked slow
 	@JAVA_HOME=$$(conf/find-java.sh) $(BIN)/python -m pytest -m slow

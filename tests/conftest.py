@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,16 +16,31 @@ if TYPE_CHECKING:
     from tests.night import Shop
 
 
-@pytest.hookimpl(tryfirst=True)
+ON_SHARED_LAKE = frozenset(
+    file.relative_to(Path.cwd()).as_posix()
+    for file in Path(__file__).parent.rglob("test_*.py")
+    if "night: Shop" in file.read_text(encoding="utf-8")
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes run the tests: one takes all on the shared lake, so that it is made once; modules stay whole."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("night" if _on_shared_lake(item) else item.nodeid.split("::")[0]))
-    items.sort(key=lambda item: not _on_shared_lake(item))  # the longest group first
+    """What takes longest begins first: the modules on the shared lake, then those with a Spark session."""
+    items.sort(key=lambda item: (not _on_shared_lake(item.nodeid), "spark" not in getattr(item, "fixturenames", ())))
 
 
-def _on_shared_lake(item: pytest.Item) -> bool:
-    return "night" in getattr(item, "fixturenames", ())
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Two processes run the tests: modules stay whole, and one process takes all those on the shared lake."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByLake(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "night" if _on_shared_lake(nodeid) else nodeid.split("::", maxsplit=1)[0]
+
+    return ByLake(config, log)
+
+
+def _on_shared_lake(nodeid: str) -> bool:
+    return nodeid.split("::", maxsplit=1)[0] in ON_SHARED_LAKE
 
 
 @pytest.fixture(scope="session")
