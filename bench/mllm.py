@@ -83,7 +83,7 @@ def _made(folder: Path, shape: Shape, args: argparse.Namespace) -> tuple[Scorer,
     model = build.model(shape, known, seed=1)
     for value in model.parameters():
         if value.ndim > 1 and shape is SHAPES["small"]:
-            value.data *= 3  # or all labels of fresh weights score alike
+            value.data *= 1.2  # or all labels of fresh weights score alike
     build.save(folder, model, known)
     scorer = Scorer.load(ModelSettings(path=str(folder), max_pixels=200_704, min_pixels=3_136, batch_tokens=16_384))
     task = _task(scorer, args.shared)

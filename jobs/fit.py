@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 import kdsl
 from jobs import console, ledger, registry
-from jobs.items import shown, targets, with_pictures
+from jobs.examples import collect
 from jobs.lake import Lake
-from jobs.perceive import perceive
 from kdsl import release, taxonomy, training
-from kdsl.arrow import items_of
 from kdsl.config import Settings
 from kdsl.dialogue import Item
-from kdsl.errors import ConfigError
+from kdsl.models import mllm_voter
 from kdsl.ocr import reader_version
 from kdsl.release import Manifest, Release, Score
 from kdsl.taxonomy import Taxonomy
@@ -42,52 +40,25 @@ def fit(lake: Lake, settings: Settings) -> Release:
     """Learn a release; the same gold, settings and code again give the same release, found and not learned anew.
 
     Raises:
-        ConfigError: there is no gold to learn from.
+        ConfigError: there is no gold to learn from, or no checkpoint at the path of a model.
     """
-    from pyspark.sql import functions as F
-
     wanted = taxonomy.load(settings.taxonomy)
+    models = mllm_voter.fingerprints({name: getattr(settings.fit, name) for name in mllm_voter.NAMES})
     with ledger.recorded(lake, "fit", {"voters": settings.fit.voters}, READS, WRITES) as run:
-        known = [(task.name, label) for task in wanted.tasks for label in task.label_names]
-        stored = lake.df("gold_labels").where(F.col("split") == "train").select("item_id", "task", "label")
-        gold = stored.join(
-            F.broadcast(lake.spark.createDataFrame(known, "task STRING, label STRING")), ["task", "label"]
-        )
-        if foreign := stored.count() - gold.count():
-            console.say(f"  {foreign} gold labels are not of taxonomy {wanted.name!r} and are left out")
-        items = targets(lake, {task.name: task.asked_of for task in wanted.tasks}, F.lit(True))
-        items = items.join(F.broadcast(gold), ["item_id", "task"])
-        pictures = shown(lake, items, F.lit(True)) if lake.has("images") else None
-        if pictures is not None:
-            with run.stage("read pictures"):
-                perceive(lake, settings, settings.reader, pictures, run)
-        with run.stage("collect examples"):
-            version = reader_version(settings.reader)
-            rows = with_pictures(lake, items.drop("label"), pictures, version).join(gold, ["item_id", "task"])
-            table = rows.orderBy("task", "item_id").toArrow()
-        labels = table.column("label").to_pylist()
-        examples: dict[str, list[tuple[Item, str]]] = {}
-        for item, label in zip((i for batch in table.to_batches() for i in items_of(batch)), labels, strict=True):
-            examples.setdefault(item.task, []).append((item, label))
-        if not examples:
-            raise ConfigError(
-                f"--lake: {lake.root} holds no gold of split train for the tasks of taxonomy {wanted.name!r}; ingest "
-                "labelled dialogues with --split train first."
-            )
-        columns = (table.column(name).to_pylist() for name in ("task", "item_id", "input_hash", "label"))
-        hashes = sorted(zip(*columns, strict=True))
+        taught = collect(lake, settings, wanted, run)
         run.release_id = release.id_of(
             {
-                "examples": hashes,
+                "examples": taught.keys,
                 "taxonomy": wanted.digest,
-                "reader": version,
+                "reader": reader_version(settings.reader),
                 "fit": settings.fit.model_dump(mode="json"),
+                "models": models,
                 "libraries": release.library_versions(),
                 "code": _code_digest(),
             }
         )
-        run.count("examples", len(labels))
-        found = _learn(settings, wanted, examples, run)
+        run.count("examples", len(taught.keys))
+        found = _learn(settings, wanted, taught.by_task, run)
         promote, reason = registry.verdict(lake, settings, found.manifest)
         registry.register(lake, found, promote=promote, reason=reason)
         console.say(reason)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jobs.lake import Lake
 from jobs.options import Days
-from kdsl.arrow import ITEM
+from kdsl.arrow import ITEM, PICTURE
 from kdsl.errors import ErrorCode
 from kdsl.taxonomy import Taxonomy
 
@@ -104,10 +104,13 @@ def days_elsewhere(lake: Lake, pictures: "DataFrame") -> list[date]:
     return [row["event_date"] for row in found.collect()]
 
 
-def with_pictures(lake: Lake, wanted: "DataFrame", pictures: "DataFrame | None", reader_version: str) -> "DataFrame":
+def with_pictures(
+    lake: Lake, wanted: "DataFrame", pictures: "DataFrame | None", reader_version: str, looked_at: Iterable[str] = ()
+) -> "DataFrame":
     """The rows that voters see: item_id, task, event_date, input_hash, turns, pictures in the order of the turns.
 
-    `pictures` is what `shown` says of them; None: not one of them shows a picture.
+    `pictures` is what `shown` says of them; None: not one of them shows a picture. Only items of the tasks `looked_at`
+    carry the files of their pictures, or where these lie.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.pandas.types import from_arrow_type
@@ -120,15 +123,30 @@ def with_pictures(lake: Lake, wanted: "DataFrame", pictures: "DataFrame | None",
         lake.df("image_features")
         .where(F.col("reader_version") == reader_version)
         .dropDuplicates(["sha256"])  # two jobs at once may have read the same picture
-        .select("sha256", F.struct("sha256", "width", "height", "lines", "error_code").alias("picture"))
+        .select("sha256", "width", "height", "lines", "error_code")
     )
     gathered = (
-        pictures.join(read, "sha256")
+        _with_files(lake, pictures, list(looked_at))
+        .join(read, "sha256")
+        .withColumn("picture", F.struct(*PICTURE.names))
         .groupBy("item_id", "task")
         .agg(F.array_sort(F.collect_list(F.struct("place", "picture"))).alias("placed"))
         .select("item_id", "task", F.transform("placed", lambda p: p["picture"]).alias("pictures"))
     )
     return wanted.join(gathered, ["item_id", "task"], "left").select(*own, "pictures")
+
+
+def _with_files(lake: Lake, pictures: "DataFrame", looked_at: list[str]) -> "DataFrame":
+    """Add content and path, null for tasks of which no voter looks at pictures."""
+    from pyspark.sql import functions as F
+
+    if not looked_at:  # no join, and no byte of a picture is read
+        return pictures.withColumns({"content": F.lit(None).cast("binary"), "path": F.lit(None).cast("string")})
+    first, last = pictures.agg(F.min("event_date"), F.max("event_date")).collect()[0]
+    files = lake.df("images").where(F.col("event_date").between(first, last)).select("image_id", "content", "path")
+    seen = F.col("task").isin(looked_at)
+    kept = {name: F.when(seen, F.col(name)) for name in ("content", "path")}
+    return pictures.join(files, "image_id", "left").withColumns(kept)
 
 
 def units(taxonomy: Taxonomy, tasks: Iterable[str]) -> dict[str, str]:

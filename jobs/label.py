@@ -10,6 +10,7 @@ from jobs.items import among, days_elsewhere, pending, shown, targets, units, wi
 from jobs.lake import Lake
 from jobs.perceive import perceive
 from kdsl.config import Settings
+from kdsl.models.voter import looked_at
 from kdsl.release import Release
 from udfs.predict import PREDICTED, predict_batches
 
@@ -96,8 +97,10 @@ def _label_chunk(
     with lake.staged(run.run_id) as folder:
         with run.stage("predict"):
             spread = max(2 * lake.spark.sparkContext.defaultParallelism, rows // ROWS_A_TASK)
-            items = with_pictures(lake, todo, pictures, release.manifest.reader_version)
-            predict = predict_batches(str(release.path), release.manifest.release_id, settings.ingest.max_turn_chars)
+            looked = looked_at(release.manifest.voters)
+            items = with_pictures(lake, todo, pictures, release.manifest.reader_version, looked)
+            limits = settings.ingest.max_turn_chars, settings.ingest.image_root
+            predict = predict_batches(str(release.path), release.manifest.release_id, *limits)
             predicted = items.repartition(spread, "item_id", "task").mapInArrow(predict, from_arrow_schema(PREDICTED))
             stamped = (
                 predicted.withColumn("release_id", F.lit(release.manifest.release_id))

@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from kdsl.dialogue import Item, Line, Picture, Turn
+from kdsl.images import stored
 
 TURN = pa.struct([("speaker", pa.string()), ("text", pa.string()), ("image_ids", pa.list_(pa.string()))])
 LINE = pa.struct([("text", pa.string()), ("score", pa.float32()), ("box", pa.list_(pa.float32()))])
@@ -16,6 +17,8 @@ PICTURE = pa.struct(
         ("height", pa.int32()),
         ("lines", pa.list_(LINE)),
         ("error_code", pa.string()),
+        ("content", pa.binary()),  # null: nobody looks at it, or the file lies at `path` below the root of the pictures
+        ("path", pa.string()),
     ]
 )
 ITEM = pa.schema(
@@ -23,12 +26,12 @@ ITEM = pa.schema(
 )
 
 
-def items_of(batch: pa.RecordBatch) -> list[Item]:
-    """Items of a batch that has at least the columns of `ITEM`."""
-    return [item_of(row) for row in batch.select(ITEM.names).to_pylist()]
+def items_of(batch: pa.RecordBatch, image_root: str = "") -> list[Item]:
+    """Items of a batch that has at least the columns of `ITEM`; pictures kept as files lie below `image_root`."""
+    return [item_of(row, image_root) for row in batch.select(ITEM.names).to_pylist()]
 
 
-def item_of(row: Mapping[str, Any]) -> Item:
+def item_of(row: Mapping[str, Any], image_root: str = "") -> Item:
     """One item from a row with the fields of `ITEM`."""
     return Item(
         item_id=row["item_id"],
@@ -36,11 +39,11 @@ def item_of(row: Mapping[str, Any]) -> Item:
         turns=tuple(
             Turn(turn["speaker"], turn["text"] or "", tuple(turn["image_ids"] or ())) for turn in row["turns"] or ()
         ),
-        pictures=tuple(picture_of(picture) for picture in row["pictures"] or ()),
+        pictures=tuple(picture_of(picture, image_root) for picture in row["pictures"] or ()),
     )
 
 
-def picture_of(row: Mapping[str, Any]) -> Picture:
+def picture_of(row: Mapping[str, Any], image_root: str = "") -> Picture:
     """One picture from a row with the fields of `PICTURE`."""
     return Picture(
         sha256=row["sha256"],
@@ -48,6 +51,7 @@ def picture_of(row: Mapping[str, Any]) -> Picture:
         height=row["height"] or 0,
         lines=tuple(Line(line["text"], line["score"], _box(line["box"])) for line in row["lines"] or ()),
         error_code=row["error_code"],
+        content=stored(row["content"], image_root, row["path"]),
     )
 
 

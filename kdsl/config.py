@@ -7,12 +7,13 @@ and every fault is reported at once, with the place it came from.
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kdsl.errors import ConfigError
+from kdsl.models.mllm_settings import MllmSettings
 
 PREFIX = "KDSL_"
 RESERVED = ("KDSL_JARS", "KDSL_CONF", "KDSL_PYTHON")  # read by spark-submit.sh, no settings
@@ -82,7 +83,9 @@ class ReaderSettings(_Section):
 class FitSettings(_Section):
     """How a release is learned."""
 
-    voters: tuple[str, ...] = Field(("linear",), min_length=1)
+    voters: tuple[str, ...] = Field(
+        ("linear",), min_length=1, description="where it is not set, small and large join if they have a path"
+    )
     folds: int = Field(4, ge=2, le=20, description="folds of the out-of-fold predictions")
     seed: int = 7
     encoder: str = Field(
@@ -94,6 +97,16 @@ class FitSettings(_Section):
     precision: float | None = Field(
         None, gt=0, lt=1, description="share right that answers shall reach; the release abstains below; none: never"
     )
+
+    small: MllmSettings = Field(default_factory=MllmSettings, description="the small multimodal model")
+    large: MllmSettings = Field(default_factory=MllmSettings, description="the large multimodal model")
+
+    @model_validator(mode="after")
+    def _models_join(self) -> Self:
+        if "voters" not in self.model_fields_set:
+            joined = tuple(name for name in ("small", "large") if getattr(self, name).path)
+            object.__setattr__(self, "voters", self.voters + joined)
+        return self
 
 
 class LabelSettings(_Section):

@@ -1,6 +1,6 @@
 """Dialogues, pictures as they were read, and items: the one thing that voters label."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Speaker = Literal["user", "agent"]
@@ -26,13 +26,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What the reader saw in one picture: size in pixels and lines of text from top to bottom."""
+    """What the reader saw in one picture: size in pixels and lines of text from top to bottom.
+
+    `content` is the file itself, carried only to voters that look at pictures; it is never printed.
+    """
 
     sha256: str
     width: int
     height: int
     lines: tuple[Line, ...] = ()
     error_code: str | None = None
+    content: bytes | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

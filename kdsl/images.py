@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsl.errors import BadRow, ErrorCode
@@ -22,6 +23,16 @@ _LOCK = threading.Lock()
 def sha256(content: bytes) -> str:
     """The picture's identity: 64 hex digits over its bytes."""
     return hashlib.sha256(content).hexdigest()
+
+
+def stored(content: bytes | None, root: str, path: str | None) -> bytes | None:
+    """The file of a picture: the bytes that the lake holds, else the file at `path` below `root`; None: not there."""
+    if content is not None or not path:
+        return content
+    try:
+        return (Path(root) / path).read_bytes()
+    except OSError:
+        return None
 
 
 def decode(content: bytes, *, max_bytes: int, max_pixels: int) -> "Image":

@@ -64,3 +64,17 @@ def test_a_missing_file_is_named() -> None:
 @pytest.mark.parametrize("file", sorted(Path("conf").glob("*.yaml")), ids=str)
 def test_shipped_configurations_are_valid(file: Path) -> None:
     config.load([file], environment={})
+
+
+def test_two_paths_are_all_that_the_multimodal_models_need() -> None:
+    environment = {"KDSL_FIT__SMALL__PATH": "/models/2b", "KDSL_FIT__LARGE__PATH": "/models/7b"}
+    settings = config.load(environment=environment)
+    assert set(settings.fit.voters) == {*config.FitSettings().voters, "small", "large"}
+    assert config.Settings.model_validate(settings.model_dump()) == settings
+    left_out = config.load(environment=environment, overrides={"fit.voters": ["linear"]})
+    assert left_out.fit.voters == ("linear",)
+
+
+def test_a_fault_in_a_models_section_names_its_settings() -> None:
+    with pytest.raises(ConfigError, match=r"fit\.large\.lora\.ranks .*: no such setting; known here: rank, alpha"):
+        config.load(environment={"KDSL_FIT__LARGE__LORA__RANKS": "4"})

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +11,7 @@ from kdsl.arrow import LINE
 from kdsl.config import ReaderSettings
 from kdsl.dialogue import Picture
 from kdsl.errors import ErrorCode
+from kdsl.images import stored
 from kdsl.ocr import Reader
 
 READ = pa.schema(
@@ -45,7 +45,7 @@ def read_pictures(settings: ReaderSettings, image_root: str) -> Callable[[Batche
 
 def _read_one(reader: Reader, row: dict[str, Any], image_root: str) -> pa.RecordBatch:
     begun = time.perf_counter()
-    content = row["content"] if row["content"] is not None else _load(image_root, row["path"])
+    content = stored(row["content"], image_root, row["path"])
     picture = reader.read(content) if content is not None else Picture("", 0, 0, error_code=ErrorCode.IMAGE_MISSING)
     lines = [{"text": line.text, "score": line.score, "box": list(line.box)} for line in picture.lines]
     result = {
@@ -58,15 +58,6 @@ def _read_one(reader: Reader, row: dict[str, Any], image_root: str) -> pa.Record
         "seconds": time.perf_counter() - begun,
     }
     return pa.RecordBatch.from_pylist([result], READ)
-
-
-def _load(root: str, path: str | None) -> bytes | None:
-    if not path:
-        return None
-    try:
-        return (Path(root) / path).read_bytes()
-    except OSError:
-        return None
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ import pyarrow as pa
 from kdsl.arrow import items_of
 from kdsl.predict import Prediction, predictor
 from kdsl.rules.fired import RuleFired
+from udfs import gpu
 
 VOTE = pa.struct([("voter", pa.string()), ("label", pa.string()), ("score", pa.float64()), ("abstained", pa.bool_())])
 MATCH = pa.struct([("field", pa.string()), ("words", pa.string()), ("start", pa.int32()), ("stop", pa.int32())])
@@ -32,17 +33,20 @@ _CARRIED = ("item_id", "task", "event_date", "input_hash")
 Batches = Iterator[pa.RecordBatch]
 
 
-def predict_batches(path: str, release_id: str, max_turn_chars: int) -> Callable[[Batches], Batches]:
+def predict_batches(
+    path: str, release_id: str, max_turn_chars: int, image_root: str = ""
+) -> Callable[[Batches], Batches]:
     """A function for `mapInArrow` over items with event_date and input_hash: one row of `PREDICTED` an item.
 
     The weights travel by path: every worker opens the release directory itself, verifies it, and keeps it.
     """
 
     def predict(batches: Batches) -> Batches:
+        gpu.claim()
         release = predictor(path, release_id, max_turn_chars)
         for batch in batches:
             if batch.num_rows:
-                yield label_batch(batch, release.predict(items_of(batch)))
+                yield label_batch(batch, release.predict(items_of(batch, image_root)))
 
     return predict
 

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.dialogue import Item
-from kdsl.errors import ConfigError, ReleaseError
+from kdsl.errors import ReleaseError
 from kdsl.features import has_anything
 from kdsl.folds import assign
 from kdsl.models.blocks import Block, Seen, new_block
 from kdsl.models.choose import INNER_FOLDS, MEMBERS, Member, Problem, apart, choose, finish, logits_of, sample, scaled
 from kdsl.models.encoder import PACKAGED, Encoder, encoder
 from kdsl.models.logistic import Matrix, fit_pool, log_softmax
-from kdsl.models.voter import LogProbs
+from kdsl.models.voter import LogProbs, must_teach
 from kdsl.taxonomy import Task
 from kdsl.text import normalise
 
@@ -161,13 +161,7 @@ def _in_order(
     task: Task, items: Sequence[Item], gold: Sequence[str], groups: Sequence[str]
 ) -> tuple[list[Item], list[str], list[str]]:
     """Sorted by id, checked."""
-    if not items:
-        raise ConfigError(f"fit: task {task.name!r} has no labelled item to learn from; ingest gold labels first.")
-    unknown = sorted(set(gold) - set(task.label_names))
-    if unknown:
-        raise ConfigError(
-            f"fit: {len(unknown)} gold labels are not of task {task.name!r}, the first is {unknown[0]!r}."
-        )
+    must_teach(task, items, gold)
     order = sorted(range(len(items)), key=lambda row: items[row].item_id)
     return [items[row] for row in order], [gold[row] for row in order], [groups[row] for row in order]
 

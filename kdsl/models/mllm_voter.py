@@ -1,24 +1,30 @@
 """The voters `small` and `large`: a multimodal model with an adapter of its own, behind the protocol of every voter."""
 
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kdsl.dialogue import Item
-from kdsl.errors import ReleaseError
-from kdsl.models import adapter
+from kdsl.errors import ConfigError, ReleaseError
+from kdsl.features import has_anything
+from kdsl.models import adapter, checkpoint
 from kdsl.models.adapter import Adapted
 from kdsl.models.lessons import Lesson
-from kdsl.models.lora import LoraSettings, Progress, post_train
+from kdsl.models.lora import Progress, post_train
 from kdsl.models.mllm import ModelSettings, Scorer
-from kdsl.models.voter import LogProbs
+from kdsl.models.mllm_settings import MllmSettings
+from kdsl.models.progress import identity
+from kdsl.models.voter import Fit, LogProbs, must_teach
 from kdsl.taxonomy import Task
 
 FILE = "mllm.json"
+NAMES = ("small", "large")
 
 
 class Saved(BaseModel):
@@ -37,13 +43,12 @@ class Saved(BaseModel):
 
 @dataclass
 class MllmVoter:
-    """A loaded model for one task. `contents` gives the bytes of pictures by SHA-256, for items that carry none."""
+    """A loaded model for one task."""
 
     task: Task
     scorer: Scorer
     adapted: Adapted | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
-    contents: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -51,8 +56,12 @@ class MllmVoter:
         return self.task.label_names
 
     def log_probs(self, items: Sequence[Item]) -> LogProbs:
-        """Log-probabilities, shape (len(items), len(labels)); a row of NaN where an item could not be read."""
-        return self.scorer.score(self.task, items, self.contents).log_probs
+        """Log-probabilities, shape (len(items), len(labels)); a row of NaN where there is nothing to see."""
+        votes = np.full((len(items), len(self.labels)), np.nan)
+        seen = [row for row, item in enumerate(items) if has_anything(item)]
+        some = [items[row] for row in seen]
+        votes[seen] = self.scorer.score(self.task, some, contents_of(some)).log_probs
+        return votes
 
     def save(self, folder: Path) -> None:
         """Write the adapter and where its base model is; the base model itself stays where it is."""
@@ -70,44 +79,71 @@ class MllmVoter:
             (folder / name).write_bytes(content)
 
 
-@dataclass(frozen=True)
-class Fitting:
-    """`fit` of a voter kind, with what the settings say about the model: see `kdsl.models.voter.Fit`.
+def fit_of(name: str) -> Fit:
+    """The `fit` of the voter of that name, which finds its settings under that name among the options."""
 
-    Args:
-        model: the base model, and how it scores.
-        lora: how it is post-trained; None: it labels as it is, by descriptions alone.
-        contents: bytes of the items' pictures by SHA-256.
-        work: where an unfinished run keeps its state, so that it can go on; empty: a folder that goes with the process.
-        report: gets the progress.
-    """
-
-    model: ModelSettings
-    lora: LoraSettings | None
-    contents: Mapping[str, bytes] = field(default_factory=dict)
-    work: str = ""
-    report: Callable[[Progress], None] | None = None
-
-    def __call__(
-        self, task: Task, items: Sequence[Item], gold: Sequence[str], groups: Sequence[str], *, seed: int
+    def fit(
+        task: Task,
+        items: Sequence[Item],
+        gold: Sequence[str],
+        groups: Sequence[str],
+        *,
+        seed: int,
+        report: Callable[[Progress], None] = lambda _: None,
+        **options: MllmSettings,
     ) -> MllmVoter:
-        """Post-train on labelled items.
+        """Load the base model and post-train it, where the settings say so; the order of the items does not matter.
 
         Raises:
-            ConfigError: the model cannot be loaded, or too few labels have examples.
+            ConfigError: no path, no model there that can be loaded, a foreign label, or too few labels with examples.
         """
-        scorer = Scorer.load(self.model)
-        if self.lora is None:
-            return MllmVoter(task, scorer, contents=self.contents)
-        lesson = Lesson(task, items, gold, groups, self.contents)
+        settings = options[name]
+        if not settings.path:
+            raise ConfigError(
+                f"fit.{name}.path is empty and fit.voters names {name}; give the folder of a checkpoint, as "
+                "/models/Qwen2-VL-2B-Instruct, or take the voter out."
+            )
+        if settings.post_train:
+            must_teach(task, items, gold)
+        scorer = Scorer.load(settings.model)
+        if not settings.post_train:
+            return MllmVoter(task, scorer)
+        lesson = Lesson(task, items, gold, groups, contents_of(items))
         with tempfile.TemporaryDirectory() as passing:
-            folder = Path(self.work or passing)
-            adapted = post_train(scorer, [lesson], self.lora, seed=seed, folder=folder, report=self.report or _quiet)
+            run = identity(scorer.loaded.fingerprint, [lesson], settings.lora, seed)
+            folder = Path(settings.unfinished or passing) / run
+            adapted = post_train(scorer, [lesson], settings.lora, seed=seed, folder=folder, report=report)
             files = {name: (folder / name).read_bytes() for name in (adapter.WEIGHTS, adapter.FACTS)}
-        return MllmVoter(task, scorer, adapted, files, self.contents)
+            shutil.rmtree(folder)
+        return MllmVoter(task, scorer, adapted, files)
+
+    return fit
 
 
-def load(folder: Path, task: Task, contents: Mapping[str, bytes] | None = None) -> MllmVoter:
+def fingerprints(settings: Mapping[str, MllmSettings]) -> dict[str, str]:
+    """What tells the models of these voters apart: other weights at the same path are another model.
+
+    Raises:
+        ConfigError: there is no checkpoint at a path.
+    """
+    return {
+        name: checkpoint.fingerprint(checkpoint.folder_of(one.path, allow_download=one.allow_download))
+        for name, one in settings.items()
+        if one.path
+    }
+
+
+def contents_of(items: Sequence[Item]) -> dict[str, bytes]:
+    """The files of the items' pictures by SHA-256, those that are there."""
+    return {
+        picture.sha256: picture.content
+        for item in items
+        for picture in item.pictures
+        if picture.content is not None and not picture.error_code
+    }
+
+
+def load(folder: Path, task: Task) -> MllmVoter:
     """Read what `save` wrote, load the base model and merge the adapter into it.
 
     Raises:
@@ -128,13 +164,9 @@ def load(folder: Path, task: Task, contents: Mapping[str, bytes] | None = None) 
             f"voter: the model in {saved.model.path} is not the one that {folder} was made with; put the same "
             "checkpoint there, or run fit again."
         )
-    voter = MllmVoter(task, scorer, contents=contents or {})
+    voter = MllmVoter(task, scorer)
     if saved.adapted:
         adapter.load_into(scorer.loaded.model, scorer.loaded.fingerprint, folder, task)
         voter.adapted = adapter.facts_of(folder)
         voter.files = {name: (folder / name).read_bytes() for name in (adapter.WEIGHTS, adapter.FACTS)}
     return voter
-
-
-def _quiet(_: Progress) -> None:
-    pass

@@ -40,7 +40,8 @@ class Pixels:
     def __init__(self, image_processor: Any, sizes: Sizes) -> None:
         self._processor = image_processor
         self._sizes = sizes
-        self._unit = int(image_processor.patch_size) * int(image_processor.merge_size)
+        # pixels of a token's side
+        self.unit = int(image_processor.patch_size) * int(image_processor.merge_size)
 
     def scaled(self, content: bytes) -> Scaled:
         """Decode and scale one picture.
@@ -58,7 +59,7 @@ class Pixels:
         wide, tall = self.target(image.width, image.height)
         if (wide, tall) != image.size:
             image = image.resize((wide, tall), Image.Resampling.BICUBIC)
-        return Scaled(image, (wide // self._unit) * (tall // self._unit))
+        return Scaled(image, (wide // self.unit) * (tall // self.unit))
 
     def target(self, width: int, height: int) -> tuple[int, int]:
         """Width and height after scaling: multiples of a token's side, as `smart_resize` of Qwen2-VL has them."""
@@ -70,7 +71,7 @@ class Pixels:
         elif wide * tall < self._sizes.min_pixels:
             scale = math.sqrt(self._sizes.min_pixels / (wide * tall))
         round_ = math.floor if scale < 1 else math.ceil if scale > 1 else round
-        unit = self._unit
+        unit = self.unit
         return max(1, round_(wide * scale / unit)) * unit, max(1, round_(tall * scale / unit)) * unit
 
     def patches(self, scaled: Mapping[str, Scaled]) -> dict[str, Patches]:

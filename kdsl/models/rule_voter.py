@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from kdsl.dialogue import Item
-from kdsl.errors import ConfigError, ReleaseError
+from kdsl.errors import ReleaseError
 from kdsl.features import NUMBERS, TEXT_FIELDS, numbers, text_fields
 from kdsl.fusion.facts import Facts
-from kdsl.models.voter import LogProbs
+from kdsl.models.voter import LogProbs, must_teach
 from kdsl.rules import parse
 from kdsl.rules.amend import amend
 from kdsl.rules.calibrate import Calibration
@@ -172,11 +172,7 @@ def fit(
     Raises:
         ConfigError: no item, or a gold label that is not the task's.
     """
-    if not items:
-        raise ConfigError(f"task {task.name!r} has no labelled items; ingest some with --split train.")
-    foreign = sorted(set(gold) - set(task.label_names))
-    if foreign:
-        raise ConfigError(f"task {task.name!r} has no label {foreign[0]!r:.60}; mend the gold labels or the taxonomy.")
+    must_teach(task, items, gold)
     examples = _examples(items, gold, groups, by_hand.rules if by_hand else ())
     folds = max(2, min(FOLDS, len(set(groups))))
     found = learn(

@@ -8,7 +8,7 @@
 a directory of npz, safetensors, JSON and YAML files: never pickle.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -67,6 +67,7 @@ class Kind:
 
     `options` are the fields of `FitSettings` that its fit takes. `hold_out` says that fitting is too dear for folds:
     the kind is scored by one fit on four fifths and asked of the last fifth only (groups whole, labels spread evenly).
+    `looks` says that it needs `Picture.content`.
     """
 
     name: str
@@ -74,6 +75,27 @@ class Kind:
     load: Callable[[Path, Task], Voter]
     options: tuple[str, ...] = ()
     hold_out: bool = False
+    looks: bool = False
+
+
+def looked_at(voters: Mapping[str, Iterable[str]]) -> list[str]:
+    """The tasks, given with the names of their voters, of which some voter looks at the files of pictures."""
+    return [task for task, names in voters.items() if any(kind(name).looks for name in names)]
+
+
+def must_teach(task: Task, items: Sequence[Item], gold: Sequence[str]) -> None:
+    """Check that there is something to learn from.
+
+    Raises:
+        ConfigError: no item, or a gold label that is not the task's.
+    """
+    if not items:
+        raise ConfigError(
+            f"task {task.name!r} has no labelled items to learn from; ingest some with their labels, --split train."
+        )
+    foreign = sorted(set(gold) - set(task.label_names))
+    if foreign:
+        raise ConfigError(f"task {task.name!r} has no label {foreign[0]!r:.60}; mend the gold labels or the taxonomy.")
 
 
 def kind(name: str) -> Kind:
@@ -90,7 +112,11 @@ def kind(name: str) -> Kind:
         from kdsl.models import rule_voter
 
         return Kind("rules", rule_voter.fit, rule_voter.load, options=("rules_budget",))
+    if name in ("small", "large"):
+        from kdsl.models import mllm_voter
+
+        return Kind(name, mllm_voter.fit_of(name), mllm_voter.load, options=(name,), hold_out=True, looks=True)
     raise ConfigError(f"fit.voters: {name!r} is no kind of voter; known: {', '.join(KINDS)}.")
 
 
-KINDS = ("linear", "rules")
+KINDS = ("linear", "rules", "small", "large")

@@ -9,25 +9,16 @@ import pytest
 from PIL import Image
 
 from kdsl.demo.miniature import build
-from kdsl.demo.miniature.recipe import Shape
 from kdsl.dialogue import Item, Picture, Turn
 from kdsl.models.mllm import ModelSettings, Scorer
 from kdsl.taxonomy import Task
-
-SHAPE = Shape(40, 64, 2, 2, 1, 32, 1, 2, 400)
-TEXTS = ["Where is my parcel? It should have come on Monday.", "user: hello", "agent: cancel the order, refund it"] * 3
+from tests import tiny_model
+from tests.tiny_model import SHAPE, TEXTS
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("tiny")
-    known = build.tokenizer(TEXTS, SHAPE.vocabulary)
-    model = build.model(SHAPE, known, seed=3)
-    for value in model.parameters():
-        if value.ndim > 1:
-            value.data *= 4  # fresh weights are so small that every score would be alike
-    build.save(folder, model, known)
-    return folder
+    return tiny_model.write(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="session")

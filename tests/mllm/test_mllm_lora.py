@@ -16,9 +16,10 @@ from kdsl.errors import ConfigError, ReleaseError
 from kdsl.models import augment, mllm_voter
 from kdsl.models.augment import AugmentSettings
 from kdsl.models.lessons import Lesson, course
-from kdsl.models.lora import LoraSettings, post_train
+from kdsl.models.lora import post_train
 from kdsl.models.mllm import Scorer
-from kdsl.models.mllm_voter import Fitting
+from kdsl.models.mllm_settings import LoraSettings, MllmSettings
+from kdsl.models.mllm_voter import fit_of
 from kdsl.models.voter import Voter
 
 WORDS = {
@@ -216,8 +217,8 @@ def test_augmentation_keeps_the_shoppers_words_and_never_mirrors(contents):
 @pytest.fixture(scope="module")
 def fitted(settings, intent):
     given = lesson(intent)
-    told = QUICK.model_copy(update={"steps": 12})
-    return Fitting(settings, told)(intent, given.items, given.gold, given.groups, seed=1)
+    told = MllmSettings(**settings.model_dump(), lora=QUICK.model_copy(update={"steps": 12}))
+    return fit_of("small")(intent, given.items, given.gold, given.groups, seed=1, small=told)
 
 
 def test_a_saved_voter_scores_as_before(fitted, intent, tmp_path):
@@ -233,9 +234,10 @@ def test_a_saved_voter_scores_as_before(fitted, intent, tmp_path):
 
 
 def test_a_voter_without_post_training_is_the_model_itself(settings, intent, dialogues, tmp_path):
-    voter = Fitting(settings, None)(intent, [], [], [], seed=1)
+    told = MllmSettings(**settings.model_dump(), post_train=False)
+    voter = fit_of("large")(intent, [], [], [], seed=1, large=told)
     voter.save(tmp_path)
-    plain = Scorer.load(settings).score(intent, dialogues, {}).log_probs
+    plain = Scorer.load(settings).score(intent, dialogues, {}).log_probs  # they carry no pictures' files
     np.testing.assert_allclose(mllm_voter.load(tmp_path, intent).log_probs(dialogues), plain, atol=1e-6)
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kdsl.demo.miniature import build
 from kdsl.errors import ConfigError
 from kdsl.models.batching import padding_efficiency, plan
 from kdsl.models.codes import codes, orders
@@ -21,6 +22,17 @@ def test_every_label_gets_one_token_of_its_own(scorer, n):
 
 def test_the_first_codes_are_the_capital_letters(scorer):
     assert "".join(code.text for code in codes(scorer.loaded.tokenizer, 26)) == "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def test_a_tokenizer_that_folds_case_gives_no_two_labels_one_code():
+    from tokenizers import normalizers
+
+    known = build.tokenizer(["where is it"] * 3, 300)
+    known.backend_tokenizer.normalizer = normalizers.Lowercase()
+    assert known.encode("A") == known.encode("a")
+    found = codes(known, 30)
+    assert len({code.token for code in found}) == 30
+    assert {code.text.lower() for code in found} == {code.text for code in found}
 
 
 def test_a_task_with_more_labels_than_codes_is_refused(scorer):

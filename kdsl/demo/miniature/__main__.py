@@ -1,33 +1,31 @@
-"""`python -m kdsl.demo.miniature`: train the miniatures anew and write them under `--into`."""
+"""`python -m kdsl.demo.miniature`: train the miniatures anew, side by side, and write them under `--into`."""
 
 import argparse
-import sys
+import multiprocessing
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-from kdsl.demo.miniature.recipe import RECIPES, SEED
-from kdsl.demo.miniature.train import Point, make
+from kdsl.demo.miniature.recipe import RECIPES, SEED, WEIGHTS
+from kdsl.demo.miniature.train import make_told
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train the miniatures that are named, or both."""
+    """Train the miniatures that are named, or both; one that was killed goes on where it was."""
     parser = argparse.ArgumentParser(prog="python -m kdsl.demo.miniature", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*RECIPES, []], metavar="NAME", help="small, large; none: both")
-    parser.add_argument("--into", type=Path, default=Path("build/miniature"), help="folder of the checkpoints")
+    parser.add_argument("--into", type=Path, default=WEIGHTS, help="folder of the checkpoints")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--steps", type=int, help="fewer steps than the recipe has, to try something out")
     given = parser.parse_args(arguments)
-    for name in given.names or RECIPES:
-        folder = given.into / name
-        make(RECIPES[name], folder, partial(_say, name), seed=given.seed, steps=given.steps)
-        sys.stdout.write(f"{name}: written to {folder}\n")
-
-
-def _say(name: str, point: Point) -> None:
-    means = ", ".join(f"{key} {value:.3f}" for key, value in point.means.items())
-    sys.stdout.write(f"{name}: step {point.step:>5}, {point.seconds:6.0f} s, {means}\n")
-    sys.stdout.flush()
+    names = given.names or list(RECIPES)
+    spawn = multiprocessing.get_context("spawn")  # a fork would share torch's threads
+    running = [spawn.Process(target=make_told, args=(name, given.into, given.seed, given.steps)) for name in names]
+    for one in running:
+        one.start()
+    for one in running:
+        one.join()
+    if any(one.exitcode for one in running):
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

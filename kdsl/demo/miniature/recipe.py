@@ -1,11 +1,13 @@
 """What the two miniatures are: their shapes, and how long and on what they are trained."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 SEED = 20260105
 PATCH = 20  # pixels; a token of a picture is 2 x 2 patches
-MAX_PIXELS = 240 * 440  # about 66 tokens: titles of a phone's screen stay just readable
-MIN_PIXELS = 120 * 120
+MAX_PIXELS = 120 * 280  # 21 tokens: blocks of a phone's screen are seen, print is not
+MIN_PIXELS = 80 * 80
+WEIGHTS = Path(__file__).parent / "weights"  # what was trained by this recipe, one folder a miniature
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +27,16 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One miniature and its training."""
+    """One miniature and its training: steps, and the dialogues and pictures of each."""
 
     name: str
     shape: Shape
     steps: int
     rate: float
+    talks: int
+    shots: int
 
 
-LARGE = Recipe("large", Shape(160, 448, 4, 4, 2, 96, 3, 4, 2_048), steps=900, rate=2e-3)
-SMALL = Recipe("small", Shape(96, 256, 3, 3, 1, 64, 2, 2, 2_048), steps=900, rate=3e-3)
+LARGE = Recipe("large", Shape(128, 384, 2, 4, 2, 96, 2, 4, 2_048), steps=700, rate=3e-3, talks=8, shots=16)
+SMALL = Recipe("small", Shape(64, 192, 2, 2, 1, 64, 1, 4, 1_024), steps=500, rate=4e-3, talks=8, shots=12)
 RECIPES = {recipe.name: recipe for recipe in (SMALL, LARGE)}

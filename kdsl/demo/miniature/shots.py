@@ -15,40 +15,55 @@ Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class Band:
+    """One block of a picture: its name, and its top and bottom as shares of the height."""
+
+    name: str
+    top: float
+    low: float
+
+
+@dataclass(frozen=True, slots=True)
 class Shot:
-    """One picture, its kind, and the title that stands on it; "" where there is none to read."""
+    """One picture, its kind, the title that stands on it ("" where there is none to read), and its blocks."""
 
     image: Image.Image
     kind: Kind
     title: str
+    bands: tuple[Band, ...]
+
+    def at(self, share: float) -> str:
+        """The block at that share of the height; "" where the screen is empty."""
+        return next((band.name for band in self.bands if band.top <= share < band.low), "")
 
 
 def shot(dice: Random, kind: Kind) -> Shot:
     """Draw one picture of that kind."""
-    plain = _PHOTOS.get(kind.titles[0])
+    plain = PHOTOS.get(kind.titles[0])
     if plain is not None:
         wide, tall = dice.choice(((240, 320), (320, 240), (260, 260), (240, 420)))
         image = Image.new("RGB", (wide, tall), _colour(dice))
         plain(image, dice)
-        return Shot(image.filter(ImageFilter.GaussianBlur(dice.uniform(0.2, 1.2))), kind, "")
+        blurred = image.filter(ImageFilter.GaussianBlur(dice.uniform(0.2, 1.2)))
+        return Shot(blurred, kind, "", (Band(kind.titles[0], 0, 1),))
     title = dice.choice(kind.titles)
-    image = _screen(dice, kind, title)
+    image, bands = _screen(dice, kind, title)
     wide, tall = image.size
     fate = dice.random()
     if fate < 0.2:
         top = dice.uniform(0.08, 0.45)
-        return Shot(
-            image.crop((0, round(tall * top), wide, round(tall * min(1, top + dice.uniform(0.4, 0.6))))), kind, ""
-        )
+        low = min(1, top + dice.uniform(0.4, 0.6))
+        left = tuple(Band(b.name, (b.top - top) / (low - top), (b.low - top) / (low - top)) for b in bands)
+        return Shot(image.crop((0, round(tall * top), wide, round(tall * low))), kind, "", left)
     if fate < 0.3:
         ground = (dice.randrange(30, 110),) * 3
         image = image.rotate(dice.uniform(-4, 4), Image.Resampling.BICUBIC, expand=True, fillcolor=ground)
     elif fate < 0.4:
         image = image.filter(ImageFilter.GaussianBlur(dice.uniform(0.3, 0.8)))
-    return Shot(image, kind, title)
+    return Shot(image, kind, title, bands)
 
 
-def _screen(dice: Random, kind: Kind, title: str) -> Image.Image:
+def _screen(dice: Random, kind: Kind, title: str) -> tuple[Image.Image, tuple[Band, ...]]:
     wide = dice.randrange(220, 300)
     tall = round(wide * dice.uniform(1.25, 2.15))
     dark = dice.random() < 0.3
@@ -73,11 +88,14 @@ def _screen(dice: Random, kind: Kind, title: str) -> Image.Image:
         edge=round(wide * dice.uniform(0.03, 0.07)),
     )
     _head(pen, title)
+    bands = [Band("head", 0, pen.y / tall)]
     late = {"foot", "input"}
     for name, share in sorted(kind.blocks, key=lambda block: block[0] in late):
         if dice.random() < share and (pen.y < tall or name in late):
+            top = pen.y
             BLOCKS[name](pen, kind)
-    return image
+            bands.append(Band(name, 0.92, 1) if name in late else Band(name, top / tall, pen.y / tall))
+    return image, tuple(sorted(bands, key=lambda band: band.name not in late))
 
 
 def _head(pen: Pen, title: str) -> None:
@@ -163,4 +181,4 @@ def _grain(image: Image.Image, dice: Random) -> None:
     image.paste(Image.blend(image, Image.merge("RGB", (noise, noise, noise)), dice.uniform(0.02, 0.08)))
 
 
-_PHOTOS: dict[str, Callable[[Image.Image, Random], None]] = {"photo": _thing, "portrait": _portrait, "paper": _paper}
+PHOTOS: dict[str, Callable[[Image.Image, Random], None]] = {"photo": _thing, "portrait": _portrait, "paper": _paper}

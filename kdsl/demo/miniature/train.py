@@ -1,43 +1,46 @@
-"""Training of one miniature on made-up dialogues and screens.
+"""Training of one miniature on made-up dialogues and screens: what each is, by one token, read where labels are read.
 
-Most steps say what things are: the next token of dialogues, and behind a dialogue or a picture its name, with the
-title that stands on a screen. Every few steps ask as `kdsl.models.mllm` does: a list of labels, then a code.
+Much is asked of little: of a dialogue its wish, and its words by the way; of a picture its kind, and behind each of its
+tokens the block of the screen that is there. The codes of wishes and kinds are those that labels get later.
 """
 
 import json
 import math
+import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 from kdsl.demo.chance import dice
 from kdsl.demo.miniature import build, corpus
-from kdsl.demo.miniature.recipe import MAX_PIXELS, MIN_PIXELS, SEED, Recipe
-from kdsl.models import prefix
-from kdsl.models.batching import Encoded, collate
+from kdsl.demo.miniature.recipe import MAX_PIXELS, MIN_PIXELS, RECIPES, SEED, Recipe
+from kdsl.demo.miniature.screens import kinds
+from kdsl.demo.miniature.wishes import wishes
+from kdsl.models import prefix, progress
+from kdsl.models.batching import collate
 from kdsl.models.codes import codes
 from kdsl.models.pixels import Pixels, Sizes
+from kdsl.models.progress import State
 from kdsl.models.prompt import Limits, Prompter
 
 if TYPE_CHECKING:
     import torch
 
-    Losses = dict[str, torch.Tensor]
-
-TALKS, SHOTS = 20, 8  # dialogues and pictures of a step
-ASKED = 5  # every so many steps, labels are listed and a code is asked
-WORDS = 0.3  # weight of the dialogues' words beside the names
-WARM = 40  # steps until the rate is at its height
+WORDS = 0.2  # weight of the dialogues' words beside their wishes
+WARM = 20  # steps until the rate is at its height
 OWN_TOKENS = 200
+SAVED_EVERY = 25  # steps that a kill can cost
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One point of the training curve: means since the last, by name: losses, and shares of right labels."""
+    """One point of the training curve: means since the last, by name: losses, and shares of right answers.
+
+    `seconds` are those of the processor since the start, or since the last kill.
+    """
 
     step: int
     seconds: float
@@ -48,143 +51,149 @@ class Trainer:
     """One miniature being trained; every step is a function of the seed and the step's number."""
 
     def __init__(self, recipe: Recipe, seed: int = SEED) -> None:
+        import torch
+
         self.recipe, self.seed = recipe, seed
         self.tokenizer = build.tokenizer(corpus.texts(dice(seed, "texts"), 3_000), recipe.shape.vocabulary)
         self.model = build.model(recipe.shape, self.tokenizer, seed)
         self.prompter = Prompter(self.tokenizer, int(self.model.config.image_token_id), Limits(OWN_TOKENS))
         sizes = Sizes(10**8, 10**8, MAX_PIXELS, MIN_PIXELS)
         self.pixels = Pixels(build.processor(self.tokenizer).image_processor, sizes)
-        self.codes = codes(self.tokenizer, 26)
-
-    def train(self, steps: int, report: Callable[[Point], None], every: int = 25) -> list[Point]:
-        """Run so many steps; `report` gets the curve's points."""
-        import torch
-
-        optimizer = self._optimizer()
-        self.model.train()
-        curve: list[Point] = []
-        seen: dict[str, list[float]] = defaultdict(list)
-        began = time.monotonic()
-        for step in range(steps):
-            for group in optimizer.param_groups:
-                group["lr"] = self.recipe.rate * _pace(step, steps)
-            total, told = self.losses(step)
-            optimizer.zero_grad(set_to_none=True)
-            total.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-            optimizer.step()
-            for name, value in told.items():
-                seen[name].append(value)
-            if (step + 1) % every == 0 or step + 1 == steps:
-                means = {name: round(sum(values) / len(values), 4) for name, values in seen.items()}
-                curve.append(Point(step + 1, round(time.monotonic() - began, 1), means))
-                report(curve[-1])
-                seen.clear()
-        return curve
-
-    def losses(self, step: int) -> "tuple[torch.Tensor, dict[str, float]]":
-        """The loss of one step, and what goes into the curve."""
-        throw = dice(self.seed, "step", step)
-        if step % ASKED == ASKED - 1:
-            return self._asked(throw)
-        words, talks = self._talks(corpus.talks(throw, TALKS))
-        shots = self._shots(corpus.shots(throw, SHOTS))
-        told = {"words": words, "names_of_dialogues": talks, "names_of_pictures": shots}
-        return WORDS * words + talks + shots, {name: float(value.detach()) for name, value in told.items()}
-
-    def _optimizer(self) -> "torch.optim.Optimizer":
-        import torch
-
+        names = len(wishes())
+        known = torch.tensor([code.token for code in codes(self.tokenizer, names + len(corpus.BLOCK_NAMES))])
+        self.wishes, self.kinds, self.blocks = known[:names], known[: len(kinds())], known[names:]
         values = list(self.model.parameters())
         groups = [
             {"params": [value for value in values if value.ndim > 1], "weight_decay": 0.05},
             {"params": [value for value in values if value.ndim < 2], "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr=self.recipe.rate, betas=(0.9, 0.98))
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.98))
 
-    def _talks(self, made: corpus.Talks) -> "tuple[torch.Tensor, torch.Tensor]":
-        """Losses on the words of dialogues, and on their names behind them."""
-        items = [self.prompter.own(item, {}) for item in made.items]
-        states, ids, named = self._written(items, made.names, None)
-        return self._loss(states, ids, ids.ne(self.tokenizer.pad_token_id) & ~named), self._loss(states, ids, named)
+    def train(self, steps: int, report: Callable[[Point], None], every: int = 25, kept: Path | None = None) -> None:
+        """Run so many steps in all; `report` gets the curve's points, `kept` holds the state to go on from."""
+        import torch
 
-    def _shots(self, made: corpus.Shots) -> "torch.Tensor":
-        """Loss on the names of pictures and the titles on them."""
-        looks, seen = self._looks(made)
-        return self._loss(*self._written(looks, made.names, seen))
+        whose = f"{self.recipe} seed {self.seed} steps {steps}"
+        state = (progress.latest(kept, whose) if kept else None) or State()
+        self._restore(state)
+        self.model.train()
+        seen: dict[str, list[float]] = defaultdict(list)
+        began = time.process_time()
+        for step in range(state.step, steps):
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.recipe.rate * _pace(step, steps)
+            total, told = self.losses(step)
+            self.optimizer.zero_grad(set_to_none=True)
+            total.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            self.optimizer.step()
+            for name, value in told.items():
+                seen[name].append(value)
+            if (step + 1) % every == 0 or step + 1 == steps:
+                means = {name: round(sum(values) / len(values), 4) for name, values in seen.items()}
+                report(Point(step + 1, round(time.process_time() - began, 1), means))
+                seen.clear()
+            if kept and (step + 1) % SAVED_EVERY == 0:
+                progress.save(kept, whose, State(step=step + 1), self._state())
 
-    def _looks(self, made: corpus.Shots) -> tuple[list[Encoded], prefix.Features | None]:
+    def losses(self, step: int) -> "tuple[torch.Tensor, dict[str, float]]":
+        """The loss of one step, and what goes into the curve."""
+        throw = dice(self.seed, "step", step)
+        words, wish, wishes_right = self._talks(corpus.talks(throw, self.recipe.talks))
+        kind, block, kinds_right, blocks_right = self._shots(corpus.shots(throw, self.recipe.shots))
+        told = {"words": words, "wishes": wish, "kinds": kind, "blocks": block}
+        rights = {"wishes_right": wishes_right, "kinds_right": kinds_right, "blocks_right": blocks_right}
+        return WORDS * words + wish + kind + block, {name: float(x.detach()) for name, x in told.items()} | rights
+
+    def _talks(self, made: corpus.Talks) -> "tuple[torch.Tensor, torch.Tensor, float]":
+        """Losses on the words of dialogues and on their wishes, and the share of right wishes."""
+        import torch
+
+        batch = collate([self.prompter.own(item, {}) for item in made.items], self.tokenizer.pad_token_id)
+        states = prefix.hidden(self.model, batch)
+        told = batch.mask[:, 1:].bool()
+        logits = self.model.get_output_embeddings()(states[:, :-1][told])
+        words = torch.nn.functional.cross_entropy(logits.float(), batch.ids[:, 1:][told])
+        return words, *self._said(states[:, -1], self.wishes, made.wishes)
+
+    def _shots(self, made: corpus.Shots) -> "tuple[torch.Tensor, torch.Tensor, float, float]":
+        """Losses on the kinds of pictures and on the blocks in them, and the shares of right ones."""
         scaled = {f"{row:03d}": self.pixels.scale(one.image) for row, one in enumerate(made.shots)}
         looks = [self.prompter.look(name, scaled[name].tokens) for name in scaled]
         batch = collate(looks, self.tokenizer.pad_token_id)
-        return looks, prefix.features(self.model, batch, self.pixels.patches(scaled))
+        features = prefix.features(self.model, batch, self.pixels.patches(scaled))
+        states = prefix.hidden(self.model, batch, features=features)
+        kind, kinds_right = self._said(states[:, -1], self.kinds, made.kinds)
+        there: list[int] = []
+        for one, picture in zip(made.shots, scaled.values(), strict=True):
+            rows = picture.image.height // self.pixels.unit
+            there += [place for place in corpus.blocks(one, rows) for _ in range(picture.tokens // rows)]
+        block, blocks_right = self._said(states[batch.kinds.bool()], self.blocks, there)
+        return kind, block, kinds_right, blocks_right
 
-    def _written(
-        self, items: Sequence[Encoded], texts: Sequence[str], seen: prefix.Features | None
-    ) -> "tuple[torch.Tensor, torch.Tensor, torch.Tensor]":
-        """Run items with texts written behind them: states, token ids, and which of these are of the texts."""
-        import torch
-
-        words = [(*self.tokenizer.encode(text), self.tokenizer.eos_token_id) for text in texts]
-        longer = [
-            Encoded(item.ids + ids, item.kinds + (0,) * len(ids), item.pictures)
-            for item, ids in zip(items, words, strict=True)
-        ]
-        batch = collate(longer, self.tokenizer.pad_token_id)
-        named = torch.zeros_like(batch.ids, dtype=torch.bool)
-        for row, ids in enumerate(words):
-            named[row, -len(ids) :] = True
-        return prefix.hidden(self.model, batch, features=seen), batch.ids, named
-
-    def _loss(self, states: "torch.Tensor", ids: "torch.Tensor", told: "torch.Tensor") -> "torch.Tensor":
-        """Mean loss on those of the tokens that are `told`, each read from the state before it."""
-        import torch
-
-        chosen = told[:, 1:]
-        logits = self.model.get_output_embeddings()(states[:, :-1][chosen])
-        return torch.nn.functional.cross_entropy(logits.float(), ids[:, 1:][chosen])
-
-    def _asked(self, throw: Random) -> "tuple[torch.Tensor, dict[str, float]]":
-        """Loss on the codes of right labels, behind a list of labels."""
-        talks, shots = corpus.ask_talks(throw, TALKS), corpus.ask_shots(throw, SHOTS)
-        items = [self.prompter.own(item, {}) for item in talks.items]
-        text, text_right = self._coded(throw, talks, items, None)
-        looks, seen = self._looks(shots)
-        shown, shown_right = self._coded(throw, shots, looks, seen)
-        told = {"codes_of_dialogues": float(text.detach()), "codes_of_pictures": float(shown.detach())}
-        rights = {"dialogues_right": text_right, "pictures_right": shown_right, "by_chance": 1 / len(talks.task.labels)}
-        return text + shown, told | rights
-
-    def _coded(
-        self, throw: Random, made: "corpus.Talks | corpus.Shots", items: Sequence[Encoded], seen: prefix.Features | None
+    def _said(
+        self, states: "torch.Tensor", tokens: "torch.Tensor", right: "list[int] | tuple[int, ...]"
     ) -> "tuple[torch.Tensor, float]":
+        """Loss on the right one of the tokens behind each state, and the share of states that prefer it."""
         import torch
 
-        n = len(made.task.labels)
-        order = throw.sample(range(n), n)
-        shared = prefix.run(self.model, self.prompter.shared(made.task, self.codes[:n], order))
-        tokens = torch.tensor([self.codes[place].token for place in order])
-        batch = collate(items, self.tokenizer.pad_token_id)
-        logits = prefix.code_logits(self.model, batch, tokens, prefix=shared, features=seen)
-        gold = torch.tensor(made.labels)
-        right = float((logits.argmax(1) == gold).float().mean())
-        return torch.nn.functional.cross_entropy(logits, gold), right
+        logits, gold = prefix.over(self.model, states, tokens), torch.tensor(right)
+        return torch.nn.functional.cross_entropy(logits, gold), float((logits.argmax(1) == gold).float().mean())
+
+    def _state(self) -> "dict[str, torch.Tensor]":
+        """Weights and the optimizer's moments, by name."""
+        found = {f"now/{name}": value.detach().clone() for name, value in self.model.named_parameters()}
+        for name, value in self.model.named_parameters():
+            for moment, held in self.optimizer.state[value].items():
+                found[f"adam/{moment}/{name}"] = held.detach().clone()
+        return found
+
+    def _restore(self, state: State) -> None:
+        for name, value in self.model.named_parameters():
+            if f"now/{name}" in state.moments:
+                value.data.copy_(state.moments[f"now/{name}"])
+                self.optimizer.state[value] = {
+                    moment: state.moments[f"adam/{moment}/{name}"] for moment in ("step", "exp_avg", "exp_avg_sq")
+                }
 
 
 def make(
     recipe: Recipe, folder: Path, report: Callable[[Point], None], *, seed: int = SEED, steps: int | None = None
-) -> list[Point]:
-    """Train one miniature and write it with its curve under `folder`."""
+) -> None:
+    """Train one miniature and write it with its curve under `folder`; after a kill the same call goes on."""
     trainer = Trainer(recipe, seed)
-    curve = trainer.train(steps or recipe.steps, report)
+    kept = folder / "unfinished"
+    curve = folder / "curve.jsonl"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def note(point: Point) -> None:
+        with curve.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(asdict(point)) + "\n")
+        report(point)
+
+    trainer.train(steps or recipe.steps, note, kept=kept)
     build.save(folder, trainer.model, trainer.tokenizer)
-    told: dict[str, Any] = {"recipe": asdict(recipe), "seed": seed, "curve": [asdict(point) for point in curve]}
+    points = {one["step"]: one for one in map(json.loads, curve.read_text(encoding="utf-8").splitlines())}
+    told: dict[str, Any] = {"recipe": asdict(recipe), "seed": seed, "curve": [points[step] for step in sorted(points)]}
     (folder / "training.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    return curve
+    curve.unlink()
+    progress.clear(kept)
+
+
+def make_told(name: str, into: Path, seed: int, steps: int | None) -> None:
+    """Train the miniature of that name in a process of its own, and say how it goes."""
+
+    def say(point: Point) -> None:
+        means = ", ".join(f"{key} {value:.3f}" for key, value in point.means.items())
+        sys.stdout.write(f"{name}: step {point.step:>5}, {point.seconds:6.0f} s, {means}\n")
+        sys.stdout.flush()
+
+    make(RECIPES[name], into / name, say, seed=seed, steps=steps)
+    sys.stdout.write(f"{name}: written to {into / name}\n")
 
 
 def _pace(step: int, steps: int) -> float:
-    """Share of the rate: up over the first steps, then down along a cosine to a twentieth."""
+    """Share of the rate: up over the first steps, then down along a cosine to a thirtieth."""
     if step < WARM:
         return (step + 1) / WARM
-    return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * (step - WARM) / max(1, steps - WARM)))
+    return 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * (step - WARM) / max(1, steps - WARM)))

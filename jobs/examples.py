@@ -1,0 +1,62 @@
+"""What is learned from: the labelled items of split `train`, their pictures read and, where a voter looks, carried."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from jobs import console
+from jobs.items import shown, targets, with_pictures
+from jobs.lake import Lake
+from jobs.ledger import Run
+from jobs.perceive import perceive
+from kdsl.arrow import items_of
+from kdsl.config import Settings
+from kdsl.dialogue import Item
+from kdsl.errors import ConfigError
+from kdsl.models.voter import looked_at
+from kdsl.ocr import reader_version
+from kdsl.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Items with their gold labels by task, and what tells these examples from others: task, id, hash and label."""
+
+    by_task: Mapping[str, Sequence[tuple[Item, str]]]
+    keys: Sequence[tuple[str, str, str, str]]
+
+
+def collect(lake: Lake, settings: Settings, wanted: Taxonomy, run: Run) -> Examples:
+    """Every example of the taxonomy's tasks, in the order of task and id.
+
+    Raises:
+        ConfigError: there is no gold to learn from.
+    """
+    from pyspark.sql import functions as F
+
+    known = [(task.name, label) for task in wanted.tasks for label in task.label_names]
+    stored = lake.df("gold_labels").where(F.col("split") == "train").select("item_id", "task", "label")
+    gold = stored.join(F.broadcast(lake.spark.createDataFrame(known, "task STRING, label STRING")), ["task", "label"])
+    if foreign := stored.count() - gold.count():
+        console.say(f"  {foreign} gold labels are not of taxonomy {wanted.name!r} and are left out")
+    items = targets(lake, {task.name: task.asked_of for task in wanted.tasks}, F.lit(True))
+    items = items.join(F.broadcast(gold), ["item_id", "task"])
+    pictures = shown(lake, items, F.lit(True)) if lake.has("images") else None
+    if pictures is not None:
+        with run.stage("read pictures"):
+            perceive(lake, settings, settings.reader, pictures, run)
+    with run.stage("collect examples"):
+        looked = looked_at({task.name: settings.fit.voters for task in wanted.tasks})
+        rows = with_pictures(lake, items.drop("label"), pictures, reader_version(settings.reader), looked)
+        table = rows.join(gold, ["item_id", "task"]).orderBy("task", "item_id").toArrow()
+    root = settings.ingest.image_root
+    by_task: dict[str, list[tuple[Item, str]]] = {}
+    items_in_order = (item for batch in table.to_batches() for item in items_of(batch, root))
+    for item, label in zip(items_in_order, table.column("label").to_pylist(), strict=True):
+        by_task.setdefault(item.task, []).append((item, label))
+    if not by_task:
+        raise ConfigError(
+            f"--lake: {lake.root} holds no gold of split train for the tasks of taxonomy {wanted.name!r}; ingest "
+            "labelled dialogues with --split train first."
+        )
+    columns = (table.column(name).to_pylist() for name in ("task", "item_id", "input_hash", "label"))
+    return Examples(by_task, sorted(zip(*columns, strict=True)))

@@ -1,0 +1,45 @@
+"""Settings of the voters `small` and `large`: which model, how it scores, how it is post-trained."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from kdsl.models.augment import AugmentSettings
+from kdsl.models.mllm import ModelSettings
+
+
+class LoraSettings(BaseModel):
+    """How an adapter is trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rank: int = Field(16, ge=1, le=512)
+    alpha: int = Field(32, ge=1, le=1_024)
+    dropout: float = Field(0.05, ge=0, lt=1)
+    vision: bool = Field(False, description="adapt the vision part too")
+    rate: float = Field(2e-4, gt=0, le=1, description="learning rate at its height")
+    steps: int = Field(200, ge=1, le=1_000_000)
+    rows: int = Field(8, ge=1, le=4_096, description="examples of one forward pass")
+    accumulate: int = Field(1, ge=1, le=1_024, description="forward passes of one step")
+    held_out: float = Field(
+        0.2, ge=0, lt=1, description="share of each label's examples kept apart to stop by; 0: none"
+    )
+    evaluate_every: int = Field(20, ge=1, description="steps between two looks at the held-out examples")
+    patience: int = Field(5, ge=1, description="looks without a gain after which training stops")
+    save_every: int = Field(20, ge=1, description="steps that a kill can cost")
+    checkpointing: bool = Field(False, description="compute activations twice and keep them never: for small GPUs")
+    augment: AugmentSettings = Field(default_factory=AugmentSettings)
+
+
+class MllmSettings(ModelSettings):
+    """One multimodal model. With a path the voter takes part, whatever else is set here or not."""
+
+    path: str = Field("", description="folder of a checkpoint, or a hub id in the local cache; empty: no such voter")
+    post_train: bool = Field(True, description="train a LoRA adapter a task; false: label by the descriptions alone")
+    lora: LoraSettings = Field(default_factory=LoraSettings)
+    unfinished: str = Field(
+        "", description="folder where a killed post-training finds its state; empty: it starts anew"
+    )
+
+    @property
+    def model(self) -> ModelSettings:
+        """What a release keeps of it."""
+        return ModelSettings.model_validate(self.model_dump(include=set(ModelSettings.model_fields)))

@@ -1,0 +1,215 @@
+"""One post-training as it runs: steps, looks at held-out examples, gradients, and its state to go on from."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kdsl.metrics import weighted_f1
+from kdsl.models import adapter, prefix, progress
+from kdsl.models.batching import Encoded, collate
+from kdsl.models.codes import codes
+from kdsl.models.lessons import Course, Lesson, Shown, course
+from kdsl.models.mllm import Scorer
+from kdsl.models.mllm_settings import LoraSettings
+from kdsl.models.pixels import Decoder, finished
+from kdsl.models.progress import State
+
+if TYPE_CHECKING:
+    import torch
+
+GAIN = 0.01  # share by which the held-out likelihood must grow, where F1 does not, for training to go on
+UNREAD = -50.0  # log-probability of a held-out item that does not fit in
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Weighted F1 on held-out examples, and the sum of the right labels' log-probabilities."""
+
+    score: float
+    likelihood: float
+
+
+class Tuning:
+    """A model with a fresh adapter in it, and the courses that it learns from; `lora.post_train` runs it."""
+
+    def __init__(self, scorer: Scorer, lessons: Sequence[Lesson], settings: LoraSettings, seed: int) -> None:
+        import torch
+
+        self.scorer, self.settings, self.seed = scorer, settings, seed
+        self.courses = [self._course(lesson) for lesson in lessons]
+        self.identity = progress.identity(scorer.loaded.fingerprint, lessons, settings, seed)
+        model = scorer.loaded.model
+        self.wrapped = adapter.wrap(
+            model, rank=settings.rank, alpha=settings.alpha, dropout=settings.dropout, vision=settings.vision, seed=seed
+        )
+        self.learned = [value for value in model.parameters() if value.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.learned, lr=settings.rate, weight_decay=0.01)
+        if settings.checkpointing:
+            model.activation_checkpointing_enable()
+
+    def step(self, step: int) -> float:
+        """Learn from the examples of one step; returns the mean loss."""
+        import torch
+
+        torch.manual_seed(Random(f"{self.seed}/torch/{step}").getrandbits(60))  # noqa: S311 - LoRA's dropout
+        self.scorer.loaded.model.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.rate * _pace(step, self.settings.steps)
+        total = 0.0
+        self.optimizer.zero_grad(set_to_none=True)
+        for part in range(self.settings.accumulate):
+            nth = step * self.settings.accumulate + part
+            one = self.courses[nth % len(self.courses)]
+            loss = self._loss(one, nth // len(self.courses)) / self.settings.accumulate
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        torch.nn.utils.clip_grad_norm_(self.learned, 1.0)
+        self.optimizer.step()
+        return total
+
+    def look(self, state: State) -> float:
+        """Held-out weighted F1, mean over the tasks; keeps the best adapter and ends the run after too many misses.
+
+        Where nothing is held out the last adapter is the best. Equal scores: the one with the higher likelihood.
+        """
+        found = self.held_out()
+        score = sum(one.score for one in found.values()) / len(found) if found else 0.0
+        likelihood = sum(one.likelihood for one in found.values())
+        more = score > state.best_score or likelihood > state.best_likelihood * (1 - GAIN)
+        state.misses = 0 if more or not found else state.misses + 1
+        if (score, likelihood) > (state.best_score, state.best_likelihood) or not found:
+            state.best, state.best_step = adapter.weights(self.wrapped), state.step
+            state.best_score, state.best_likelihood = score, likelihood
+        state.ended = state.misses >= self.settings.patience
+        return score
+
+    def held_out(self) -> dict[str, HeldOut]:
+        """How the adapter as it stands does on the held-out examples of each task that has some."""
+        self.scorer.loaded.model.eval()
+        self.scorer.forget()
+        found = {}
+        for one in self.courses:
+            if not one.held_out:
+                continue
+            scored = self.scorer.score_decoded(one.task, one.held_out, one.pictures)
+            said = np.nan_to_num(scored.log_probs, nan=UNREAD)
+            names = one.task.label_names
+            score = weighted_f1(one.held_gold, [names[int(at)] for at in said.argmax(1)])
+            right = sum(float(said[row, names.index(gold)]) for row, gold in enumerate(one.held_gold))
+            found[one.task.name] = HeldOut(score, right)
+        self.scorer.forget()
+        return found
+
+    def gradients(self, step: int) -> "dict[str, dict[str, torch.Tensor]]":
+        """Gradient of each task's loss on the examples of one step, by weight of the adapter; nothing is learned."""
+        self.scorer.loaded.model.eval()
+        found = {}
+        for one in self.courses:
+            self.optimizer.zero_grad(set_to_none=True)
+            self._loss(one, step).backward()  # type: ignore[no-untyped-call]
+            found[one.task.name] = {
+                name: value.grad.detach().float().cpu().clone()
+                for name, value in self.wrapped.named_parameters()
+                if value.requires_grad and value.grad is not None
+            }
+        self.optimizer.zero_grad(set_to_none=True)
+        return found
+
+    def moments(self) -> "dict[str, torch.Tensor]":
+        """The adapter and the optimizer's moments, by name."""
+        found = {f"now/{name}": value for name, value in adapter.weights(self.wrapped).items()}
+        for at, value in enumerate(self.learned):
+            for name, moment in self.optimizer.state[value].items():
+                found[f"adam/{at}/{name}"] = moment.detach().cpu().clone()
+        return found
+
+    def restore(self, state: State) -> None:
+        """Go on from a saved state; a fresh one changes nothing."""
+        now = {name.removeprefix("now/"): value for name, value in state.moments.items() if name.startswith("now/")}
+        if not now:
+            return
+        adapter.put(self.wrapped, now)
+        device = self.scorer.loaded.model.device
+        for at, value in enumerate(self.learned):
+            own = f"adam/{at}/"
+            self.optimizer.state[value] = {
+                name.removeprefix(own): moment if name.endswith("/step") else moment.to(device)
+                for name, moment in state.moments.items()
+                if name.startswith(own)
+            }
+        state.moments = {}
+
+    def close(self) -> None:
+        """Merge the adapter that stands in the model now."""
+        model = self.scorer.loaded.model
+        if self.settings.checkpointing:
+            model.activation_checkpointing_disable()
+        adapter.merge(self.wrapped)
+        for value in model.parameters():
+            value.requires_grad_(False)
+        self.scorer.forget()
+
+    def _course(self, lesson: Lesson) -> Course:
+        decoder = Decoder(self.scorer.pixels, self.scorer.settings.threads)
+        names = sorted({picture.sha256 for one in lesson.items for picture in one.pictures})
+        pictures, _ = finished(decoder.start(names, lesson.contents))
+        decoder.close()
+        kept = [at for at, one in enumerate(lesson.items) if one.turns or one.pictures[0].sha256 in pictures]
+        readable = Lesson(
+            lesson.task,
+            [lesson.items[at] for at in kept],
+            [lesson.gold[at] for at in kept],
+            [lesson.groups[at] for at in kept],
+            lesson.contents,
+        )
+        return course(readable, pictures, share=self.settings.held_out, seed=self.seed)
+
+    def _loss(self, one: Course, step: int) -> "torch.Tensor":
+        import torch
+
+        model = self.scorer.loaded.model
+        shown = one.draw(self.seed, step, self.settings.rows, self.settings.augment, self.scorer.pixels)
+        shared, tokens, room = self._asked(one, step)
+        encoded = [self._encoded(example, room) for example in shown]
+        batch = collate(encoded, self.scorer.pad, model.device)
+        pictures = {name: scaled for example in shown for name, scaled in example.pictures.items()}
+        wanted = {name: pictures[name] for name in batch.pictures}
+        patches = self.scorer.pixels.patches(wanted) if self.scorer.pixels else {}
+        with torch.set_grad_enabled(self.settings.vision):
+            seen = prefix.features(model, batch, patches)
+        if self.settings.checkpointing or not shared:  # recomputed layers keep no key-value cache
+            logits = prefix.code_logits(model, batch, tokens, shared=shared, features=seen)
+        else:
+            logits = prefix.code_logits(model, batch, tokens, prefix=prefix.run(model, shared), features=seen)
+        gold = torch.tensor([example.label for example in shown], device=model.device)
+        return torch.nn.functional.cross_entropy(logits, gold)
+
+    def _asked(self, one: Course, step: int) -> "tuple[tuple[int, ...], torch.Tensor, int]":
+        """The shared tokens of a step, codes in label order, and the room for an item; codes change places or not."""
+        import torch
+
+        plan = self.scorer.plan(one.task)
+        dice = Random(f"{self.seed}/codes/{step}")  # noqa: S311 - no secret
+        n = len(one.task.labels)
+        order: Sequence[int] = plan.orders[step % len(plan.orders)]
+        if dice.random() < self.settings.augment.shuffle_codes:
+            order = dice.sample(range(n), n)
+        known = codes(self.scorer.loaded.tokenizer, n)
+        shared = self.scorer.prompter.shared(one.task, known, order)
+        tokens = torch.tensor([known[place].token for place in order], device=self.scorer.loaded.model.device)
+        return shared, tokens, plan.room
+
+    def _encoded(self, example: Shown, room: int) -> Encoded:
+        return self.scorer.encode(example.item, example.pictures, room)
+
+
+def _pace(step: int, steps: int) -> float:
+    """Share of the rate: up over a twentieth of the steps, then down along a cosine to a tenth."""
+    warm = max(1, steps // 20)
+    if step < warm:
+        return (step + 1) / warm
+    return 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))

@@ -1,0 +1,110 @@
+"""The voter `small` in a night: pictures' files reach it in the one stage, inline or by path, and nobody else."""
+
+import shutil
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from pyspark.sql import functions as F
+
+from jobs import seesaw
+from jobs.fit import fit
+from jobs.items import shown, targets, with_pictures
+from jobs.label import label
+from jobs.lake import Lake
+from kdsl.arrow import items_of
+from kdsl.config import Settings
+from kdsl.errors import ConfigError
+from kdsl.models import mllm_voter
+from kdsl.models.mllm import Scorer
+from tests import tiny_model
+
+if TYPE_CHECKING:
+    from tests.night import Shop
+
+TASKS = {"intent": "conversation", "scene": "image"}
+
+
+@pytest.fixture(scope="module")
+def shop(night: "Shop", tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, Settings]:
+    """A copy of the shop's lake, to be labelled by a tiny multimodal model as it is, without post-training."""
+    root = tmp_path_factory.mktemp("mllm_night")
+    shutil.copytree(night.settings.lake, root / "lake")
+    small = {"path": str(tiny_model.write(root / "tiny")), "device": "cpu", "max_pixels": 57_600, "post_train": False}
+    changed = {
+        "lake": str(root / "lake"),
+        "releases": str(root / "releases"),
+        "fit": {"voters": ["small"], "small": small},
+    }
+    return Lake(night.spark, changed["lake"]), Settings.model_validate(night.settings.model_dump() | changed)
+
+
+def _items(lake: Lake, settings: Settings, version: str, looked_at: tuple[str, ...]) -> list:
+    every = F.lit(True)
+    wanted = targets(lake, TASKS, every)
+    table = with_pictures(lake, wanted, shown(lake, wanted, every), version, looked_at).toArrow()
+    return [item for batch in table.to_batches() for item in items_of(batch, settings.ingest.image_root)]
+
+
+def test_a_night_says_of_every_item_what_the_model_itself_says(shop, night):
+    lake, settings = shop
+    release = fit(lake, settings)
+    label(lake, settings, release, night.days)
+    items = {(i.task, i.item_id): i for i in _items(lake, settings, release.manifest.reader_version, tuple(TASKS))}
+    scorer = Scorer.load(settings.fit.small.model)
+    rows = [row for row in lake.df("labels").collect() if row["error_code"] is None]
+    assert {row["task"] for row in rows} == set(TASKS)
+    for name in TASKS:
+        task = release.taxonomy.task(name)
+        of_task = [row for row in rows if row["task"] == name]
+        asked = [items[name, row["item_id"]] for row in of_task]
+        wanted = scorer.score(task, asked, mllm_voter.contents_of(asked)).log_probs
+        votes = [{vote["voter"]: vote for vote in row["votes"]}["small"] for row in of_task]
+        assert [vote["label"] for vote in votes] == [task.label_names[at] for at in wanted.argmax(1)]
+    blind = scorer.score(task, asked, {}).faults  # the scenes were not judged without their pictures
+    assert len(blind) == len(asked) > 3
+
+
+def test_only_tasks_that_are_looked_at_carry_files(shop, night):
+    lake, settings = shop
+    version = night.release.manifest.reader_version
+    for looked_at in ((), ("scene",)):
+        items = _items(lake, settings, version, looked_at)
+        carried = {item.task for item in items for picture in item.pictures if picture.content is not None}
+        assert carried == set(looked_at)
+        assert {item.task for item in items if item.pictures} == set(TASKS)
+
+
+def test_pictures_kept_as_files_are_read_by_the_worker(shop, night, tmp_path: Path):
+    lake, settings = shop
+    version = night.release.manifest.reader_version
+    inline = {item.item_id: item for item in _items(lake, settings, version, ("scene",)) if item.task == "scene"}
+    paths = {name: f"{name}.bin" for name in inline}
+    for name, item in inline.items():
+        (tmp_path / paths[name]).write_bytes(item.pictures[0].content or b"")
+    lost = sorted(paths)[0]
+    (tmp_path / paths[lost]).unlink()
+    from kdsl.arrow import item_of
+
+    for name, item in inline.items():
+        picture = {"sha256": item.pictures[0].sha256, "width": 1, "height": 1, "lines": [], "error_code": None}
+        row = {
+            "item_id": name,
+            "task": "scene",
+            "turns": None,
+            "pictures": [picture | {"content": None, "path": paths[name]}],
+        }
+        read = item_of(row, str(tmp_path)).pictures[0].content
+        assert read == (None if name == lost else item.pictures[0].content)
+    assert "content" not in repr(inline[lost])
+
+
+def test_a_seesaw_needs_examples_to_hold_out(shop, tmp_path: Path):
+    lake, settings = shop  # one picture a scene, three dialogues an intent: none can be spared
+    with pytest.raises(ConfigError, match="has too few examples to hold out"):
+        seesaw.run(lake.spark, settings, Namespace(model="small", seeds=2, into=str(tmp_path)))
+    with pytest.raises(ConfigError, match=r"fit\.large\.path is empty"):
+        seesaw.run(lake.spark, settings, Namespace(model="large", seeds=2, into=str(tmp_path)))
+    with pytest.raises(ConfigError, match="--seeds: 1 given"):
+        seesaw.run(lake.spark, settings, Namespace(model="small", seeds=1, into=str(tmp_path)))

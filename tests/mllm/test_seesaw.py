@@ -1,0 +1,84 @@
+"""The see-saw: equal budgets, honest intervals, cosines that are what they claim."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from kdsl import seesaw, seesaw_plot
+from kdsl.models.augment import AugmentSettings
+from kdsl.models.lessons import Lesson
+from kdsl.models.mllm import Scorer
+from kdsl.models.mllm_settings import LoraSettings
+from kdsl.seesaw import Look, SeeSaw
+
+SETTINGS = LoraSettings(
+    rank=4, rate=5e-3, steps=4, rows=4, evaluate_every=2, held_out=0.34, augment=AugmentSettings(shuffle_codes=0.0)
+)
+
+
+def test_joint_and_own_adapters_get_the_same_budget_and_every_layer_is_compared(
+    settings, scene, intent, pictures, dialogues, contents, tmp_path
+):
+    shown = pictures * 3
+    scenes = Lesson(
+        scene, shown, [("order", "refund", "chat")[at % 3] for at in range(len(shown))], _ids(shown), contents
+    )
+    asked = dialogues[:12]
+    talks = Lesson(intent, asked, [("where", "cancel")[at % 2] for at in range(12)], _ids(asked), contents)
+    found = seesaw.measure(lambda: Scorer.load(settings), [talks, scenes], SETTINGS, seeds=(1, 2))
+    steps = {(look.seed, look.adapter, look.task, look.step) for look in found.looks}
+    assert steps == {
+        (seed, adapter, task, step)
+        for seed in (1, 2)
+        for task in ("intent", "scene")
+        for adapter in ("joint", task)
+        for step in (2, 4)
+    }
+    assert all(0 <= look.score <= 1 for look in found.looks)
+    assert {one.of for one in found.conflicts} == {"gradient", "update"}
+    assert {one.layer for one in found.conflicts} == {"language 00", "language 01"}
+    assert all(-1.001 <= one.cosine <= 1.001 for one in found.conflicts)
+    again = seesaw.measure(lambda: Scorer.load(settings), [talks, scenes], SETTINGS, seeds=(1,))
+    assert again.looks == tuple(look for look in found.looks if look.seed == 1)
+    seesaw_plot.draw(found, tmp_path / "seesaw.svg")
+    assert "<svg" in (tmp_path / "seesaw.svg").read_text()
+
+
+def _ids(items):
+    return [f"{item.item_id}/{at}" for at, item in enumerate(items)]
+
+
+def test_the_cosine_of_updates_is_that_of_the_products():
+    torch.manual_seed(0)
+    name = "model.layers.3.q_proj.lora_A.weight"
+    by_task = {
+        task: {name: torch.randn(2, 7), name.replace("lora_A", "lora_B"): torch.randn(5, 2)} for task in ("a", "b")
+    }
+    made = [(of[name.replace("lora_A", "lora_B")] @ of[name]).flatten() for of in by_task.values()]
+    wanted = float(torch.nn.functional.cosine_similarity(made[0], made[1], dim=0))
+    ((layer, pair, cosine),) = seesaw._update_cosines(by_task)
+    assert (layer, pair) == ("language 03", ("a", "b"))
+    assert cosine == pytest.approx(wanted, abs=1e-5)
+    assert [found[2] for found in seesaw._update_cosines({"a": by_task["a"], "b": by_task["a"]})] == [pytest.approx(1)]
+
+
+def _made(own, joint):
+    looks = [Look(seed, "joint", "t", 9, value) for seed, value in enumerate(joint)]
+    looks += [Look(seed, "t", "t", 9, value) for seed, value in enumerate(own)]
+    return SeeSaw(("t",), tuple(range(len(own))), tuple(looks), ())
+
+
+def test_a_seesaw_is_claimed_only_where_the_interval_says_so():
+    assert "costs t" in _made([0.8, 0.81, 0.82], [0.6, 0.61, 0.6]).verdict()
+    assert "No see-saw shows" in _made([0.8, 0.5, 0.6], [0.6, 0.61, 0.6]).verdict()
+    assert "No see-saw shows: over 1 seeds" in _made([0.9], [0.1]).verdict()
+    gain = _made([0.5, 0.7], [0.4, 0.4]).gain("t")
+    assert gain["value"] == pytest.approx(0.2)
+    assert gain["high"] - gain["value"] == pytest.approx(12.706 * np.std([0.1, 0.3], ddof=1) / math.sqrt(2))
+
+
+def test_one_task_makes_no_seesaw(settings, intent):
+    with pytest.raises(ValueError, match="two tasks and held-out"):
+        seesaw.measure(lambda: Scorer.load(settings), [Lesson(intent, [], [], [], {})], SETTINGS, seeds=(1,))
