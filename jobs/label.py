@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from jobs import console, ledger, options, quality, registry
+from jobs import console, ledger, options, quality, registry, votes
 from jobs.items import among, days_elsewhere, pending, shown, targets, units, with_pictures, within
 from jobs.lake import Lake
 from jobs.perceive import perceive
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "label the pending items of a range of dates"
 READS = ("conversations", "images", "gold_labels")
-WRITES = ("image_features", "labels", "batch_metrics")
+WRITES = ("image_features", "labels", "votes", "batch_metrics")
 ROWS_A_TASK = 5_000
 
 
@@ -110,7 +110,8 @@ def _label_chunk(
             stamped.write.format("delta").mode("overwrite").save(f"{folder}/labels")
         with run.stage("merge"):
             staged = lake.spark.read.format("delta").load(f"{folder}/labels")
-            lake.upsert("labels", staged, dates, fresh=not again)
+            votes.keep(lake, release.manifest, staged, dates, fresh=not again)
+            lake.upsert("labels", staged.drop("said"), dates, fresh=not again)
     if pictures is not None:
         pictures.unpersist()
     run.count("labelled", rows)

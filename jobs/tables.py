@@ -70,6 +70,14 @@ LABELS = Table(
         "score_is_a_probability": "score IS NULL OR (score >= 0 AND score <= 1)",
     },
 )
+VOTES_TABLE = Table(
+    "votes",
+    """item_id STRING NOT NULL, task STRING NOT NULL, event_date DATE NOT NULL, voter STRING NOT NULL,
+    voter_digest STRING NOT NULL, input_hash STRING NOT NULL, log_probs ARRAY<FLOAT>, abstained BOOLEAN NOT NULL""",
+    key=("item_id", "task", "voter_digest", "input_hash"),
+    partitioned_by=("event_date",),
+    constraints={"said_or_silent": "abstained = (log_probs IS NULL)"},
+)
 BATCH_METRICS = Table(
     "batch_metrics",
     """run_id STRING NOT NULL, event_date DATE NOT NULL, task STRING NOT NULL, metric STRING NOT NULL,
@@ -109,6 +117,7 @@ TABLES = {
         GOLD_LABELS,
         IMAGE_FEATURES,
         LABELS,
+        VOTES_TABLE,
         BATCH_METRICS,
         QUARANTINE,
         RUNS,

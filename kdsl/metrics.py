@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Counts = NDArray[np.int64]
-Statistic = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+Counts = NDArray[np.int64] | NDArray[np.float64]  # floats are expected or weighted counts
+Statistic = Callable[[Counts], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,8 @@ def confused_pairs(matrix: Confusion, most: int = 20) -> list[tuple[str | None, 
     return sorted(pairs, key=lambda pair: (-pair[2], str(pair[0]), str(pair[1])))[:most]
 
 
-def _ratio(part: NDArray[np.float64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+def _ratio(part: NDArray[np.float64], whole: Counts) -> NDArray[np.float64]:
     """part / whole, and 0 where whole is 0."""
-    part, whole = np.asarray(part, dtype=np.float64), np.asarray(whole)
-    ratio: NDArray[np.float64] = np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+    top, bottom = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
+    ratio: NDArray[np.float64] = np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
     return ratio

@@ -81,6 +81,14 @@ class Manifest(BaseModel):
     """task -> voter -> weighted F1 of the pool less that of the voter, nested, with its paired interval."""
     files: dict[str, str] = {}
 
+    def voter_digest(self, task: str, voter: str) -> str:
+        """Names what a voter is made of, and how it reads: the same say the same of an input, in whatever release."""
+        start = f"voters/{task}/{voter}/"
+        own = {name.removeprefix(start): sha for name, sha in self.files.items() if name.startswith(start)}
+        return hashlib.sha256(json.dumps([task, voter, self.reader_version, sorted(own.items())]).encode()).hexdigest()[
+            :16
+        ]
+
     def score(self, task: str) -> Score:
         """The held-out weighted F1 of what the release says in the end."""
         return self.scores[task]["fused"]

@@ -1,14 +1,16 @@
 """The nightly job on a small made-up shop: real session, real tables, real voter, real reader."""
 
 import json
+import math
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from jobs import registry, sql
+from jobs import registry, sql, votes
 from jobs.evaluate import evaluate
 from jobs.fit import fit
 from jobs.ingest import ingest
@@ -19,6 +21,7 @@ from jobs.tables import TABLES
 from kdsl.arrow import item_of
 from kdsl.errors import ConfigError, ErrorCode, ReleaseError
 from kdsl.features import text_fields
+from kdsl.fusion.decide import decide
 from tests.night import NIGHTS, Shop
 
 
@@ -305,3 +308,21 @@ def test_no_text_of_a_dialogue_is_in_tables_about_faults_or_runs(night: Shop) ->
     told = " ".join(str(row) for table in ("runs", "quarantine", "batch_metrics") for row in night.rows(table))
     assert words
     assert not [text for text in words if text in told]
+
+
+def test_votes_hold_what_every_voter_said_so_that_fusion_can_be_done_again(night: Shop) -> None:
+    nights = f"event_date BETWEEN '{night.days.start}' AND '{night.days.end}'"
+    labels = {(row["item_id"], row["task"]): row for row in night.rows("labels", f"{nights} AND error_code IS NULL")}
+    manifest = night.release.manifest
+    said: dict[tuple[str, str], dict[str, list[float] | None]] = {}
+    for row in night.lake.df("votes").where(nights).dropDuplicates(list(votes.KEY)).collect():
+        assert row["voter_digest"] == manifest.voter_digest(row["task"], row["voter"])
+        said.setdefault((row["item_id"], row["task"]), {})[row["voter"]] = row["log_probs"]
+    assert set(labels) <= set(said)
+    for (item_id, task), row in labels.items():
+        fusion = night.release.fusion(task)
+        silent = [math.nan] * len(fusion.labels)
+        matrices = {name: np.array([row or silent]) for name, row in said[item_id, task].items()}
+        (again,) = decide(fusion, matrices)
+        assert again.label == row["label"]
+        assert (again.score or 0) == pytest.approx(row["score"] or 0, abs=1e-4)

@@ -6,11 +6,13 @@ from typing import Any
 import pyarrow as pa
 
 from kdsl.arrow import items_of
+from kdsl.fusion.decide import Decision
 from kdsl.predict import Prediction, predictor
 from kdsl.rules.fired import RuleFired
 from udfs import gpu
 
 VOTE = pa.struct([("voter", pa.string()), ("label", pa.string()), ("score", pa.float64()), ("abstained", pa.bool_())])
+SAID = pa.struct([("voter", pa.string()), ("log_probs", pa.list_(pa.float32()))])
 MATCH = pa.struct([("field", pa.string()), ("words", pa.string()), ("start", pa.int32()), ("stop", pa.int32())])
 RULE_FIRED = pa.struct([("rule_id", pa.string()), ("sentence", pa.string()), ("matches", pa.list_(MATCH))])
 PREDICTED = pa.schema(
@@ -24,6 +26,7 @@ PREDICTED = pa.schema(
         ("abstained", pa.bool_()),
         ("decided_by", pa.string()),
         ("votes", pa.list_(VOTE)),
+        ("said", pa.list_(SAID)),
         ("rules_fired", pa.list_(RULE_FIRED)),
         ("ruleset_fingerprint", pa.string()),
         ("error_code", pa.string()),
@@ -65,11 +68,16 @@ def label_batch(batch: pa.RecordBatch, predictions: Sequence[Prediction]) -> pa.
         pa.array([decision.abstained for decision in decisions], pa.bool_()),
         pa.array([decision.decided_by for decision in decisions], pa.string()),
         pa.array(votes, pa.list_(VOTE)),
+        pa.array([_said(decision) for decision in decisions], pa.list_(SAID)),
         pa.array([_fired(prediction.rules_fired) for prediction in predictions], pa.list_(RULE_FIRED)),
         pa.array([prediction.ruleset_fingerprint for prediction in predictions], pa.string()),
         pa.array([prediction.error_code for prediction in predictions], pa.string()),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=PREDICTED)
+
+
+def _said(decision: Decision) -> list[dict[str, Any]]:
+    return [{"voter": v.voter, "log_probs": v.log_probs} for v in decision.votes]
 
 
 def _fired(rules: Sequence[RuleFired] | None) -> list[dict[str, Any]] | None:

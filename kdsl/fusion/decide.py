@@ -15,12 +15,13 @@ DIGITS = 9  # of a score
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What one voter said of one item; the score is its calibrated probability of that label."""
+    """What one voter said of one item: its label, the calibrated probability of that, its log-probabilities."""
 
     voter: str
     label: str | None
     score: float | None
     abstained: bool
+    log_probs: LogProbs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,14 @@ def decide(fusion: Fusion, said: Mapping[str, LogProbs], facts: Facts | None = N
     both, so that a person sees how near it was.
     """
     fused = fusion(said, facts)
-    best = {name: first_best(clean(said[name])) for name in fusion.voters}
+    raw = {name: clean(said[name]) for name in fusion.voters}
+    best = {name: first_best(raw[name]) for name in fusion.voters}
     decisions = []
     for row, label in enumerate(fused.label.tolist()):
-        votes = tuple(_vote(fusion, name, int(best[name][row]), fused.calibrated[name][row]) for name in fusion.voters)
+        votes = tuple(
+            _vote(fusion, name, int(best[name][row]), raw[name][row], fused.calibrated[name][row])
+            for name in fusion.voters
+        )
         speaking = [vote.voter for vote in votes if not vote.abstained]
         if not speaking:
             decisions.append(Decision(None, None, True, None, votes))
@@ -59,10 +64,10 @@ def decide(fusion: Fusion, said: Mapping[str, LogProbs], facts: Facts | None = N
     return decisions
 
 
-def _vote(fusion: Fusion, voter: str, best: int, calibrated: LogProbs) -> Vote:
+def _vote(fusion: Fusion, voter: str, best: int, raw: LogProbs, calibrated: LogProbs) -> Vote:
     if best < 0:
         return Vote(voter, None, None, True)
-    return Vote(voter, fusion.labels[best], _score(np.exp(calibrated[best])), False)
+    return Vote(voter, fusion.labels[best], _score(np.exp(calibrated[best])), False, raw)
 
 
 def _score(probability: float) -> float:
