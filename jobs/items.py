@@ -49,15 +49,15 @@ def targets(lake: Lake, tasks: Mapping[str, str], days: "Column") -> "DataFrame"
     return frames[0] if len(frames) == 1 else frames[0].unionByName(frames[1])
 
 
-def pending(lake: Lake, release_id: str, wanted: "DataFrame", days: "Column") -> "DataFrame":
-    """The targets in `wanted` that this release has not labelled; `again`: it gave them a fault that may pass.
+def pending(lake: Lake, release_id: str, wanted: "DataFrame", days: "Column", table: str = "labels") -> "DataFrame":
+    """The targets in `wanted` that this release has not labelled in `table`; `again`: its fault there may pass.
 
     A row that is not `again` differs from whatever the table holds of it.
     """
     from pyspark.sql import functions as F
 
     key = ["item_id", "task", "event_date", "input_hash"]
-    stored = lake.df("labels").where(days).where(F.col("release_id") == release_id)
+    stored = lake.df(table).where(days).where(F.col("release_id") == release_id)
     passing = F.coalesce(F.col("error_code").isin(*PASSING), F.lit(False)).alias("again")
     found = wanted.join(stored.select(*key, passing), key, "left").where("again IS NULL OR again")
     return found.select(*TARGET, F.col("again").isNotNull().alias("again"))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from jobs import console, ledger, options, quality, registry, votes
+from jobs import console, ledger, options, orphans, quality, registry, votes
 from jobs.items import among, days_elsewhere, pending, shown, targets, units, with_pictures, within
 from jobs.lake import Lake
 from jobs.perceive import perceive
@@ -19,56 +19,67 @@ if TYPE_CHECKING:
 
 SUMMARY = "label the pending items of a range of dates"
 READS = ("conversations", "images", "gold_labels")
-WRITES = ("image_features", "labels", "votes", "batch_metrics")
+WRITES = ("image_features", "labels", "shadow_labels", "votes", "batch_metrics")
 ROWS_A_TASK = 5_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The job's own options."""
     options.add_range(parser, required=True)
-    parser.add_argument("--release", metavar="ID", help="the release to label with (default: the promoted one)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--release", metavar="ID", help="the release to label with (default: the promoted one)")
+    which.add_argument("--shadow", metavar="ID", help="write what this release says into shadow_labels, labels stay")
 
 
 def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> None:
     """Label `args.start` to `args.end` with the release that `args.release` names, or the promoted one."""
     days = options.days_of(args)
     lake = Lake(spark, settings.lake, settings.label.retries).must_exist()
-    release = registry.find(lake, settings, args.release)
-    label(lake, settings, release, days)
+    release = registry.find(lake, settings, args.shadow or args.release)
+    label(lake, settings, release, days, into="shadow_labels" if args.shadow else "labels")
 
 
 def label(
-    lake: Lake, settings: Settings, release: Release, days: options.Days, only: "DataFrame | None" = None
+    lake: Lake,
+    settings: Settings,
+    release: Release,
+    days: options.Days,
+    *,
+    only: "DataFrame | None" = None,
+    into: str = "labels",
 ) -> ledger.Run:
-    """Bring `labels` and `batch_metrics` of those days up to date; `only` (item_id, task) narrows it to some items."""
-    arguments = {"from": days.start, "to": days.end, "narrowed": only is not None}
+    """Bring `labels` and `batch_metrics` of those days up to date; `only` (item_id, task) narrows it to some items.
+
+    With `into` shadow_labels what the release says goes there, and nothing is measured.
+    """
+    arguments = {"from": days.start, "to": days.end, "narrowed": only is not None, "into": into}
     with ledger.recorded(lake, "label", arguments, READS, WRITES) as run:
         run.release_id = release.manifest.release_id
         with run.stage("find pending"):
-            counts = _pending(lake, release, within(days), only).groupBy("event_date").count().collect()
+            counts = _pending(lake, release, within(days), only, into).groupBy("event_date").count().collect()
             run.count("pending", sum(row["count"] for row in counts))
         for chunk in _chunks(sorted((row["event_date"], row["count"]) for row in counts), settings.label.chunk_rows):
             dates = [day for day, _ in chunk]
             # Kept: it is asked for several times, and every scan of a small table costs a listing of its files.
-            todo = _pending(lake, release, among(dates), only).persist()
+            todo = _pending(lake, release, among(dates), only, into).persist()
             try:
-                _label_chunk(lake, settings, release, todo, dates, run=run)
+                _label_chunk(lake, settings, release, todo, dates, run=run, into=into)
             finally:
                 todo.unpersist()
-        if only is None:
+        if only is None and into == "labels":
             with run.stage("measure"):
-                _drop_orphans(lake, release, within(days), run)
+                orphans.drop(lake, release, within(days), run)
                 quality.write(lake, release, days, run, {row["event_date"]: row["count"] for row in counts})
         done = run.counts["pending"]
         console.say(f"labelled {done:,} items of {len(counts)} dates" if done else "nothing to do: no item is pending")
     return run
 
 
-def _pending(lake: Lake, release: Release, days: "Column", only: "DataFrame | None") -> "DataFrame":
+def _pending(lake: Lake, release: Release, days: "Column", only: "DataFrame | None", into: str) -> "DataFrame":
     wanted = targets(lake, units(release.taxonomy, release.manifest.voters), days)
     if only is not None:
         wanted = wanted.join(only, ["item_id", "task"], "left_semi")
-    return pending(lake, release.manifest.release_id, wanted, days)
+    return pending(lake, release.manifest.release_id, wanted, days, into)
 
 
 def _chunks(counts: Sequence[tuple[date, int]], most: int) -> Iterator[list[tuple[date, int]]]:
@@ -84,7 +95,14 @@ def _chunks(counts: Sequence[tuple[date, int]], most: int) -> Iterator[list[tupl
 
 
 def _label_chunk(
-    lake: Lake, settings: Settings, release: Release, todo: "DataFrame", dates: Sequence[date], *, run: ledger.Run
+    lake: Lake,
+    settings: Settings,
+    release: Release,
+    todo: "DataFrame",
+    dates: Sequence[date],
+    *,
+    run: ledger.Run,
+    into: str,
 ) -> None:
     from pyspark.sql import functions as F
     from pyspark.sql.pandas.types import from_arrow_schema
@@ -111,7 +129,7 @@ def _label_chunk(
         with run.stage("merge"):
             staged = lake.spark.read.format("delta").load(f"{folder}/labels")
             votes.keep(lake, release.manifest, staged, dates, fresh=not again)
-            lake.upsert("labels", staged.drop("said"), dates, fresh=not again)
+            lake.upsert(into, staged.drop("said"), dates, fresh=not again)
     if pictures is not None:
         pictures.unpersist()
     run.count("labelled", rows)
@@ -129,17 +147,3 @@ def _perceived(
         return pictures
     pictures.unpersist()
     return None
-
-
-def _drop_orphans(lake: Lake, release: Release, days: "Column", run: ledger.Run) -> None:
-    """Take out labels of items that are no longer there on that date: removed, or moved while a night was running."""
-    from pyspark.sql import functions as F
-
-    tasks = units(release.taxonomy, release.manifest.voters)
-    key = ["item_id", "task", "event_date"]
-    stored = lake.df("labels").where(days).where(F.col("task").isin(list(tasks))).select(*key)
-    gone = stored.join(targets(lake, tasks, days).select(*key), key, "left_anti")
-    run.count("orphans", gone.count())
-    if run.counts["orphans"]:
-        same = " AND ".join(f"t.{column} = s.{column}" for column in key)
-        lake.remove("labels", gone, same)

@@ -38,14 +38,20 @@ def promoted(lake: Lake) -> str:
     Raises:
         ReleaseError: none was.
     """
-    from pyspark.sql import functions as F
-
-    rows = lake.df("releases").where(F.col("promoted_at").isNotNull()).orderBy(F.desc("promoted_at")).limit(1).collect()
-    if not rows:
+    past = history(lake)
+    if not past:
         raise ReleaseError(
             f"lake {lake.root} has no promoted release; learn one first: ./spark-submit.sh fit --lake ..."
         )
-    return str(rows[0]["release_id"])
+    return past[0]
+
+
+def history(lake: Lake) -> list[str]:
+    """Ids of the releases that were ever promoted, the one at work first, then by when each was promoted last."""
+    from pyspark.sql import functions as F
+
+    promoted = lake.df("releases").where(F.col("promoted_at").isNotNull()).orderBy(F.desc("promoted_at"))
+    return [str(row["release_id"]) for row in promoted.select("release_id").collect()]
 
 
 def register(lake: Lake, release: Release, *, promote: bool, reason: str) -> None:

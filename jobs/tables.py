@@ -1,6 +1,6 @@
 """The tables of the lake: columns, keys, partitions and constraints; tests hold them to the live ones."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 TURNS = "ARRAY<STRUCT<speaker: STRING, text: STRING, image_ids: ARRAY<STRING>>>"
 LINES = "ARRAY<STRUCT<text: STRING, score: FLOAT, box: ARRAY<FLOAT>>>"
@@ -70,6 +70,7 @@ LABELS = Table(
         "score_is_a_probability": "score IS NULL OR (score >= 0 AND score <= 1)",
     },
 )
+SHADOW_LABELS = replace(LABELS, name="shadow_labels", key=("item_id", "task", "release_id"))
 VOTES_TABLE = Table(
     "votes",
     """item_id STRING NOT NULL, task STRING NOT NULL, event_date DATE NOT NULL, voter STRING NOT NULL,
@@ -117,6 +118,7 @@ TABLES = {
         GOLD_LABELS,
         IMAGE_FEATURES,
         LABELS,
+        SHADOW_LABELS,
         VOTES_TABLE,
         BATCH_METRICS,
         QUARANTINE,

@@ -50,6 +50,9 @@ class Score(BaseModel):
     high: float
     n: int
 
+    def __str__(self) -> str:
+        return str(Estimate(self.value, self.low, self.high, self.n))
+
     @classmethod
     def of(cls, estimates: Mapping[str, Estimate]) -> dict[str, "Score"]:
         """Figures by name, as the manifest keeps them."""

@@ -1,0 +1,49 @@
+"""Why an item has the label that it has: who said what, which rules fired, who decided."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs import console
+from jobs.lake import Lake
+from kdsl.config import Settings
+from kdsl.errors import ConfigError
+from kdsl.explain import explain
+from kdsl.release import Release
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SUMMARY = "say in words why an item has its label"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The job's own options."""
+    parser.add_argument("--item", metavar="ID", required=True, help="id of the conversation or of the image")
+    parser.add_argument("--task", metavar="T", help="only this task's label (default: all)")
+
+
+def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> None:
+    """Print the words.
+
+    Raises:
+        ConfigError: the item has no label.
+    """
+    from pyspark.sql import functions as F
+
+    lake = Lake(spark, settings.lake).must_exist()
+    rows = lake.df("labels").where(F.col("item_id") == args.item)
+    if args.task:
+        rows = rows.where(F.col("task") == args.task)
+    found = sorted(rows.collect(), key=lambda row: (row["task"], row["event_date"]))
+    if not found:
+        of = f" of task {args.task!r}" if args.task else ""
+        raise ConfigError(
+            f"--item: {args.item!r:.80} has no label{of} in {lake.root}; label its date first, or mend the id."
+        )
+    for row in found:
+        release = Release.open((Path(settings.releases) / row["release_id"]).resolve())
+        for line in explain(row.asDict(recursive=True), release.fusion(row["task"])):
+            console.say(line)
+        score = release.manifest.score(row["task"])
+        console.say(f"  release {row['release_id']}: held-out weighted F1 {score}")

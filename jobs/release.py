@@ -1,0 +1,120 @@
+"""The releases of a lake: list, show, diff, promote, rollback, verify."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from jobs import console, options, registry, votes
+from jobs.lake import Lake
+from kdsl.config import Settings
+from kdsl.errors import ConfigError, ReleaseError
+from kdsl.release import Release, read_manifest, verify
+from kdsl.release_diff import difference
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SUMMARY = "list, show, diff, promote, rollback or verify releases"
+SHOWN_IDS = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The job's own options."""
+    parser.add_argument(
+        "action", choices=tuple(ACTIONS), help="diff A B: what B has otherwise; B alone: than tonight's"
+    )
+    parser.add_argument("ids", nargs="*", metavar="ID", help="releases (default: the promoted one; verify: all)")
+    parser.add_argument("--force", action="store_true", help="promote although it is worse; needs --why")
+    parser.add_argument("--why", metavar="TEXT", default="", help="the reason, kept in the table releases")
+    options.add_range(parser, required=False)
+
+
+def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> None:
+    """Do what `args.action` names."""
+    lake = Lake(spark, settings.lake, settings.label.retries).must_exist()
+    ACTIONS[args.action](lake, settings, args)
+
+
+def _list(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:  # noqa: ARG001 - every action's form
+    table = Table("release", "made", "promoted", "held-out weighted F1", "why")
+    tonight = registry.history(lake)[:1]
+    for row in sorted(lake.df("releases").collect(), key=lambda row: row["created_at"]):
+        scores = {key.removesuffix(".fused"): score for key, score in row["scores"].items() if key.endswith(".fused")}
+        told = ", ".join(f"{task} {score:.3f}" for task, score in sorted(scores.items()))
+        promoted = f"{row['promoted_at']:%Y-%m-%d %H:%M}" if row["promoted_at"] else ""
+        mark = " *" if row["release_id"] in tonight else ""
+        table.add_row(row["release_id"] + mark, f"{row['created_at']:%Y-%m-%d %H:%M}", promoted, told, row["reason"])
+    console.out.print(table)
+    console.say("* labels tonight")
+
+
+def _show(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
+    for release_id in args.ids or [registry.promoted(lake)]:
+        release = registry.find(lake, settings, release_id)
+        console.say(f"{release_id}, made {release.manifest.created_at}, taxonomy {release.manifest.taxonomy}")
+        for task, scores in release.manifest.scores.items():
+            fusion = release.fusion(task)
+            for name, score in scores.items():
+                more = f"  weight {fusion.weights[name]:.3f}" if name in fusion.weights else ""
+                console.say(f"  {task:<8} {name:<8} held-out weighted F1 {score}{more}")
+            doubt = f"abstains below {fusion.threshold:.3f}" if fusion.threshold else "never abstains for doubt"
+            console.say(f"  {task:<8} decided by {fusion.uses}; {doubt}")
+
+
+def _diff(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
+    if len(args.ids) not in (1, 2):
+        raise ConfigError("release diff: name one release (against tonight's) or two, the older first.")
+    old, new = (registry.find(lake, settings, i) for i in [*[registry.promoted(lake)][: 2 - len(args.ids)], *args.ids])
+    for line in difference(old, new) or ["no difference"]:
+        console.say(line)
+    if args.start and args.end:
+        changed, unknown, n = votes.compare(lake, old, new, options.days_of(args))
+        console.say(
+            f"of {n} items from {args.start} to {args.end}, {sum(len(ids) for ids in changed.values())} change:"
+        )
+        for (task, one, other), ids in sorted(changed.items(), key=lambda pair: -len(pair[1])):
+            shown = ", ".join(ids[:SHOWN_IDS]) + (", ..." if len(ids) > SHOWN_IDS else "")
+            console.say(f"  {len(ids):5d} {task}: {one or 'abstained'} -> {other or 'abstained'} ({shown})")
+        if unknown:
+            console.say(
+                f"  {unknown} items lack votes of one of the two: label --shadow {new.manifest.release_id} first"
+            )
+
+
+def _promote(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
+    if len(args.ids) != 1:
+        raise ConfigError("release promote: name one release.")
+    if args.force and not args.why.strip():
+        raise ConfigError("release promote: --force needs --why TEXT, which is kept beside the release.")
+    release = registry.find(lake, settings, args.ids[0])
+    better, reason = registry.verdict(lake, settings, release.manifest)
+    if not better and not args.force:
+        raise ReleaseError(f"{reason}; if it shall label anyway, give --force --why TEXT.")
+    told = reason if better else f"promoted by force: {args.why.strip()} ({reason})"
+    registry.register(lake, release, promote=True, reason=told)
+    console.say(f"{args.ids[0]}: {told}")
+
+
+def _rollback(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
+    past = registry.history(lake)
+    if len(past) < 2:
+        raise ReleaseError(
+            f"lake {lake.root}: no release was promoted before the one at work; there is nothing to go back to."
+        )
+    release = registry.find(lake, settings, past[1])
+    registry.register(lake, release, promote=True, reason=f"rolled back from {past[0]}. {args.why}".strip())
+    console.say(f"{past[1]} labels from now on; `release promote {past[0]}` undoes it")
+
+
+def _verify(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:  # noqa: ARG001 - every action's form
+    known = args.ids or sorted(folder.name for folder in Path(settings.releases).glob("rel-*"))
+    for release_id in known:
+        path = Path(settings.releases) / release_id
+        verify(path, read_manifest(path))
+        Release.open(path.resolve())
+        console.say(f"{release_id}: whole, every file of the recorded hash")
+
+
+ACTIONS = {"list": _list, "show": _show, "diff": _diff, "promote": _promote, "rollback": _rollback, "verify": _verify}

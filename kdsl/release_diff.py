@@ -1,0 +1,77 @@
+"""What differs between two releases, in lines for people: scores, voters, weights, thresholds, rules, settings."""
+
+from collections.abc import Iterator
+
+from kdsl.fusion.fusion import Fusion
+from kdsl.release import Release
+from kdsl.rules import parse
+from kdsl.rules.ruleset import RuleSet, diff
+from kdsl.rules.sentence import sentence
+
+RULES_FILE = "rules.yaml"
+
+
+def difference(old: Release, new: Release) -> list[str]:
+    """Lines on what `new` has otherwise than `old`; empty where they say the same for the same reasons."""
+    return [*_settings(old, new), *(line for task in new.manifest.voters for line in _task(old, new, task))]
+
+
+def _settings(old: Release, new: Release) -> Iterator[str]:
+    if old.taxonomy.digest != new.taxonomy.digest:
+        yield f"taxonomy: {old.manifest.taxonomy} ({old.taxonomy.digest[:12]}) -> ({new.taxonomy.digest[:12]})"
+    before, after = old.manifest.settings, new.manifest.settings
+    for key in sorted({*before, *after}):
+        if before.get(key) != after.get(key):
+            yield f"setting fit.{key}: {before.get(key)} -> {after.get(key)}"
+    for task, ids in new.learned().items():
+        known = set(old.learned().get(task, ()))
+        if added := len(set(ids) - known):
+            yield f"{task}: {added} examples more"
+        if gone := len(known - set(ids)):
+            yield f"{task}: {gone} examples gone"
+
+
+def _task(old: Release, new: Release, task: str) -> Iterator[str]:
+    if task not in old.manifest.voters:
+        yield f"{task}: is new"
+        return
+    for name, score in new.manifest.scores[task].items():
+        before = old.manifest.scores[task].get(name)
+        if before != score:
+            yield f"{task}: held-out weighted F1 of {name} {before or 'none'} -> {score}"
+    yield from _fusion(task, old.fusion(task), new.fusion(task))
+    before_rules, after_rules = _rules(old, task), _rules(new, task)
+    if before_rules or after_rules:
+        changed = diff(before_rules or RuleSet("", (), {}), after_rules or RuleSet("", (), {}))
+        for word, rules in (("gone", changed.gone), ("added", changed.added)):
+            for rule in rules:
+                yield f"{task}: rule {word}: {rule.rule_id} {sentence(rule, new.taxonomy.language)}"
+        for one, other in changed.changed:
+            yield f"{task}: rule {other.rule_id} was {one.state}, is {other.state}"
+
+
+def _fusion(task: str, old: Fusion, new: Fusion) -> Iterator[str]:
+    if old.uses != new.uses:
+        yield f"{task}: decided by {old.uses} -> {new.uses}"
+    for name in dict.fromkeys((*old.voters, *new.voters)):
+        one, other = old.weights.get(name), new.weights.get(name)
+        if one is None or other is None or abs(one - other) >= 0.005:
+            yield f"{task}: weight of {name} {_number(one)} -> {_number(other)}"
+    if old.threshold != new.threshold:
+        yield f"{task}: abstains below {_number(old.threshold)} -> {_number(new.threshold)}"
+    if (old.override.all_rules, old.override.rules) != (new.override.all_rules, new.override.rules):
+        yield f"{task}: rules that may overrule {_overrides(old)} -> {_overrides(new)}"
+
+
+def _rules(release: Release, task: str) -> RuleSet | None:
+    files = [release.folder(task, voter) / RULES_FILE for voter in release.manifest.voters[task]]
+    found = [parse.load(file) for file in files if file.is_file()]
+    return found[0] if found else None
+
+
+def _overrides(fusion: Fusion) -> str:
+    return "all" if fusion.override.all_rules else ", ".join(fusion.override.rules) or "none"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3f}"
