@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
+from jobs import console, unlabelled
 from jobs.items import within
 from jobs.lake import Lake
 from jobs.ledger import Run
@@ -59,6 +60,11 @@ def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[da
         for name in ("pictures_read", "pictures_cached"):
             if name in run.counts:
                 figures[Key(day, "all", name, "")] = _plain(run.counts[name] * share, n)
+    for (day, task), (found, likeness) in unlabelled.estimates(lake, release, worked).items() if worked else ():
+        figures[Key(day, task, "estimated_weighted_f1", "")] = found
+        figures[Key(day, task, "likeness", "")] = _plain(likeness, found.n)
+        if likeness < unlabelled.DRIFTED:
+            console.say(f"  {day} {task}: scores unlike those of the examples; its estimate of {found} is not reliable")
     stored = _stored(lake, release, days)
     # Gold or labels that went away take their figures with them: a figure of no rows is none.
     figures |= {key: NONE for key in stored if key.metric in OF_QUALITY and key not in figures}

@@ -4,8 +4,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
 from jobs import console, options, registry, votes
 from jobs.lake import Lake
 from kdsl.config import Settings
@@ -38,16 +36,16 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
 
 
 def _list(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:  # noqa: ARG001 - every action's form
-    table = Table("release", "made", "promoted", "held-out weighted F1", "why")
     tonight = registry.history(lake)[:1]
     for row in sorted(lake.df("releases").collect(), key=lambda row: row["created_at"]):
         scores = {key.removesuffix(".fused"): score for key, score in row["scores"].items() if key.endswith(".fused")}
         told = ", ".join(f"{task} {score:.3f}" for task, score in sorted(scores.items()))
-        promoted = f"{row['promoted_at']:%Y-%m-%d %H:%M}" if row["promoted_at"] else ""
-        mark = " *" if row["release_id"] in tonight else ""
-        table.add_row(row["release_id"] + mark, f"{row['created_at']:%Y-%m-%d %H:%M}", promoted, told, row["reason"])
-    console.out.print(table)
-    console.say("* labels tonight")
+        promoted = f"promoted {row['promoted_at']:%Y-%m-%d %H:%M}" if row["promoted_at"] else "never promoted"
+        mark = "*" if row["release_id"] in tonight else " "
+        console.say(
+            f"{row['release_id']} {mark} made {row['created_at']:%Y-%m-%d %H:%M}, {promoted}, {told}; {row['reason']}"
+        )
+    console.say("* labels tonight; figures are held-out weighted F1")
 
 
 def _show(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:

@@ -12,10 +12,12 @@ What this cannot see are rows of a kind that no example is like; `drift` looks f
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.errors import ReleaseError
 from kdsl.metrics import Estimate, weighted_f1_of
 from kdsl.models.voter import LogProbs
 
@@ -32,34 +34,57 @@ CALIBRATION_SPREAD = 0.03
 
 @dataclass(frozen=True)
 class Reference:
-    """What a release says of examples that no part of it learned from; rows on which no voter spoke are left out.
+    """What a release says of examples that no part of it learned from.
 
-    `gold` and `label` are label indices (n,), label -1 where it abstains for doubt; `log_probs` is (n, labels).
+    `gold` and `label` are label indices (n,), label -1 where it abstains; `log_probs` is (n, labels), NaN in rows on
+    which no voter spoke.
     """
 
     gold: Labels
     label: Labels
     log_probs: LogProbs
 
+    @property
+    def shares(self) -> Floats:
+        """Label shares (labels,) among the examples, one more of each counted."""
+        counts = np.bincount(self.gold, minlength=self.log_probs.shape[1]) + 1.0
+        return np.asarray(counts / counts.sum(), dtype=np.float64)
 
-def estimate(reference: Reference, log_probs: LogProbs, label: Labels, *, seed: int) -> Estimate:
+    def save(self, file: Path) -> None:
+        """Write an npz file."""
+        np.savez_compressed(file, gold=self.gold, label=self.label, log_probs=self.log_probs.astype(np.float32))
+
+
+def load(file: Path) -> Reference:
+    """Read what `Reference.save` wrote.
+
+    Raises:
+        ReleaseError: the file is missing or broken.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return Reference(arrays["gold"], arrays["label"], arrays["log_probs"].astype(np.float64))
+    except (OSError, ValueError, KeyError) as error:
+        raise ReleaseError(f"reference in {file} cannot be read ({type(error).__name__}); run fit again.") from error
+
+
+def estimate(
+    reference: Reference, log_probs: LogProbs, label: Labels, *, seed: int, rows: int | None = None
+) -> Estimate:
     """Weighted F1 of a batch, with a 95 % interval for the error of calibration and the spread over rows.
 
     Args:
         reference: the same release on examples with gold.
-        log_probs: the release's, (n, labels); rows of NaN, on which no voter spoke, are left out: they have no gold
-            to be wrong about that anybody could guess.
-        label: label index (n,) that the release gave; -1: it abstained, which counts as wrong.
+        log_probs: the release's, (n, labels); rows of NaN, on which no voter spoke, are taken to be of any label.
+        label: label index (n,) that the release gave; -1: none, for doubt, silence or a fault, which counts as wrong.
         seed: of the draws.
+        rows: size of the batch, where `label` is a sample of it.
     """
-    spoke = ~np.isnan(log_probs).any(axis=1)
-    posteriors, label = np.exp(log_probs[spoke]), label[spoke]
-    n, size = posteriors.shape
+    n = len(label)
     if not n or not len(reference.gold):
         return Estimate(0.0, 0.0, 1.0, n)
-    known = np.asarray(np.bincount(reference.gold, minlength=size) + 1.0, dtype=np.float64)
-    known /= known.sum()
-    (raw,), (shares,) = _expected(posteriors, label, np.ones((1, n)), known)
+    known = reference.shares
+    (raw,), (shares,) = _expected(_posteriors(log_probs, known), label, np.ones((1, n)), known)
     dice = np.random.default_rng(seed)
     tilt = (shares / known)[reference.gold]
     # The examples drawn anew (Bayesian bootstrap, Rubin 1981): what is known of the error of calibration.
@@ -67,10 +92,10 @@ def estimate(reference: Reference, log_probs: LogProbs, label: Labels, *, seed: 
     errors = _errors(reference, examples * (len(tilt) / examples.sum(axis=1, keepdims=True)), known)
     trust = CALIBRATION_SPREAD**2 / (CALIBRATION_SPREAD**2 + float(errors.var()))
     # Rows of the batch drawn anew: how far one batch of n strays from its expectation.
-    rows = dice.multinomial(n, tilt / tilt.sum(), size=DRAWS).astype(np.float64)
-    spread = np.sqrt(trust * errors.var() + _errors(reference, rows, known).var())
+    counts = dice.multinomial(n, tilt / tilt.sum(), size=DRAWS).astype(np.float64)
+    spread = np.sqrt(trust * errors.var() + _errors(reference, counts, known).var())
     value = float(np.clip(raw + trust * errors.mean(), 0.0, 1.0))
-    return Estimate(value, float(max(0.0, value - 1.96 * spread)), float(min(1.0, value + 1.96 * spread)), n)
+    return Estimate(value, float(max(0.0, value - 1.96 * spread)), float(min(1.0, value + 1.96 * spread)), rows or n)
 
 
 def drift(reference: Reference, log_probs: LogProbs, label: Labels) -> float:
@@ -87,7 +112,7 @@ def drift(reference: Reference, log_probs: LogProbs, label: Labels) -> float:
     weights = np.divide(given, before, out=np.zeros_like(given), where=before > 0)[reference.label + 1]
     if not weights.sum():
         return 0.0
-    held = reference.log_probs.max(axis=1)
+    held = np.nan_to_num(reference.log_probs.max(axis=1), nan=-np.inf)
     points = np.concatenate([held, tonight])
     order = np.argsort(held)
     steps = np.append(0.0, np.cumsum(weights[order]) / weights.sum())
@@ -105,7 +130,7 @@ def drift(reference: Reference, log_probs: LogProbs, label: Labels) -> float:
 def _errors(reference: Reference, weights: Floats, known: Floats) -> Floats:
     """Measured less expected weighted F1 of the examples under each row of weights (draws, n)."""
     size = reference.log_probs.shape[1]
-    expected, _ = _expected(np.exp(reference.log_probs), reference.label, weights, known)
+    expected, _ = _expected(_posteriors(reference.log_probs, known), reference.label, weights, known)
     gold = np.eye(size)[reference.gold]
     return weighted_f1_of(_columns(gold, reference.label, weights, np.ones((len(weights), size)))) - expected
 
@@ -119,6 +144,10 @@ def _expected(posteriors: Floats, label: Labels, weights: Floats, known: Floats)
         ratio = (SHARE_PRIOR * known + moved) / (SHARE_PRIOR + total) / known
     shared = weights / (posteriors @ ratio.T).T
     return weighted_f1_of(_columns(posteriors, label, shared, ratio)), ratio * known
+
+
+def _posteriors(log_probs: LogProbs, known: Floats) -> Floats:
+    return np.where(np.isnan(log_probs).any(axis=1, keepdims=True), known, np.exp(log_probs))
 
 
 def _columns(rows: Floats, label: Labels, weights: Floats, ratio: Floats) -> Floats:

@@ -6,6 +6,7 @@ learned.json                  ids of the items it learned from, by task
 voters/<task>/<voter>/...     npz, safetensors and JSON; never pickle
 fusion/<task>.json            calibrations and weights of the voters
 held_out/<task>.npz           what each voter said of examples that it did not learn from
+reference/<task>.npz          what a release of this kind says of examples that no part of it learned from
 """
 
 import hashlib
@@ -20,13 +21,15 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from kdsl import __version__
+from kdsl import __version__, estimate
 from kdsl.config import ReaderSettings
 from kdsl.errors import ReleaseError
+from kdsl.estimate import Reference
 from kdsl.fusion import fusion as fusions
 from kdsl.fusion import held_out
 from kdsl.fusion.fusion import Fusion
 from kdsl.fusion.held_out import HeldOut
+from kdsl.fusion.nested import reference
 from kdsl.metrics import Estimate
 from kdsl.models.voter import Voter
 from kdsl.taxonomy import Taxonomy
@@ -137,6 +140,14 @@ class Release(BaseModel):
         """
         return held_out.load(self.path / "held_out" / f"{task}.npz")
 
+    def reference(self, task: str) -> Reference:
+        """What a release of this kind says of examples that no part of it learned from.
+
+        Raises:
+            ReleaseError: the file is missing or broken.
+        """
+        return estimate.load(self.path / "reference" / f"{task}.npz")
+
     def learned(self) -> dict[str, list[str]]:
         """Ids of the items that the release learned from, by task."""
         data: dict[str, list[str]] = json.loads((self.path / "learned.json").read_text(encoding="utf-8"))
@@ -235,11 +246,12 @@ def write(
                 folder = draft / "voters" / task / name
                 folder.mkdir(parents=True)
                 voter.save(folder)
-        for folder in (draft / "fusion", draft / "held_out"):
-            folder.mkdir()
+        for name in ("fusion", "held_out", "reference"):
+            (draft / name).mkdir()
         for task, (fusion, held) in fused.items():
             fusion.save(draft / "fusion" / f"{task}.json")
             held.save(draft / "held_out" / f"{task}.npz")
+            reference(held, fusion).save(draft / "reference" / f"{task}.npz")
         files = sorted(str(file.relative_to(draft)) for file in draft.rglob("*") if file.is_file())
         odd = [name for name in files if not name.endswith(SUFFIXES)]
         if odd:

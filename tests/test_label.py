@@ -326,3 +326,14 @@ def test_votes_hold_what_every_voter_said_so_that_fusion_can_be_done_again(night
         (again,) = decide(fusion, matrices)
         assert again.label == row["label"]
         assert (again.score or 0) == pytest.approx(row["score"] or 0, abs=1e-4)
+
+
+def test_a_night_without_gold_gets_an_estimate_with_an_interval(night: Shop) -> None:
+    metrics = "metric IN ('estimated_weighted_f1', 'rows')"
+    figures = {(row["event_date"], row["task"], row["metric"]): row for row in night.rows("batch_metrics", metrics)}
+    batches = {key[:2] for key in figures if key[2] == "rows"}
+    assert batches
+    for batch in batches:
+        row = figures[*batch, "estimated_weighted_f1"]
+        assert 0 <= row["low"] <= row["value"] <= row["high"] <= 1
+        assert row["n"] == figures[*batch, "rows"]["value"]

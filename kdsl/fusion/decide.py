@@ -1,7 +1,7 @@
 """Decisions, row by row, as the table `labels` keeps them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class Vote:
     label: str | None
     score: float | None
     abstained: bool
-    log_probs: LogProbs | None = None
+    log_probs: LogProbs | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.estimate import Reference
 from kdsl.fusion.fit import fit
 from kdsl.fusion.fusion import POOL, Fusion, equal, first_best
 from kdsl.fusion.held_out import HeldOut
 from kdsl.metrics import Estimate
+from kdsl.models.voter import LogProbs
 from kdsl.paired import compare
 
 OUTER_FOLDS = 5
@@ -57,23 +59,40 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Answers:
-    """What fusions fitted on the other folds say: label index (n,), -1: abstains, and where a rule overruled."""
+    """What fusions fitted on the other folds say: label index (n,), -1: abstains, and where a rule overruled.
+
+    `score` (n,) is the label's probability, `log_probs` (n, labels) those of all; NaN where no voter spoke.
+    """
 
     label: NDArray[np.int64]
+    score: NDArray[np.float64]
+    log_probs: LogProbs
     overruled: NDArray[np.bool_]
 
 
 def answers(held: HeldOut, *, seed: int, precision: float | None = None, uses: str = POOL) -> Answers:
     """The answer to each row by a fusion that it had no part in."""
     folds = held.folds(OUTER_FOLDS, seed)
-    label, overruled = np.full(len(held.ids), -1, dtype=np.int64), np.zeros(len(held.ids), dtype=bool)
+    n = len(held.ids)
+    out = Answers(np.full(n, -1), np.full(n, np.nan), np.full((n, len(held.labels)), np.nan), np.zeros(n, dtype=bool))
     for fold in np.unique(folds):
         inside, outside = held.rows(folds != fold), held.rows(folds == fold)
         if inside.ids:
             fused = fit(inside, seed=seed, precision=precision, uses=uses)(outside.said, outside.facts)
-            label[folds == fold] = fused.label
-            overruled[folds == fold] = fused.overruled_by >= 0
-    return Answers(label, overruled)
+            out.label[folds == fold] = fused.label
+            out.score[folds == fold] = fused.score
+            out.log_probs[folds == fold] = fused.log_probs
+            out.overruled[folds == fold] = fused.overruled_by >= 0
+    return out
+
+
+def reference(held: HeldOut, fusion: Fusion) -> Reference:
+    """What the release says of examples that neither its voters nor its fusion learned from: fusions of its kind."""
+    held = held.only([name for name in held.voters if name in fusion.voters])
+    said = answers(held, seed=0, uses=fusion.uses)
+    doubtful = said.score < (fusion.threshold or 0.0)
+    at = held.complete
+    return Reference(held.gold[at], np.where(doubtful, -1, said.label)[at], said.log_probs[at])
 
 
 def judge(held: HeldOut, *, seed: int, precision: float | None = None) -> Verdict:

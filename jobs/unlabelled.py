@@ -1,0 +1,69 @@
+"""Weighted F1 of batches as estimated without gold, from the votes of the night."""
+
+from collections.abc import Collection
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jobs.items import among
+from jobs.lake import Lake
+from jobs.votes import KEY
+from kdsl.estimate import drift, estimate
+from kdsl.metrics import Estimate
+from kdsl.models.voter import LogProbs
+from kdsl.release import Release
+
+if TYPE_CHECKING:
+    from pyspark.sql import Row
+
+SAMPLED = 2_000  # items of a batch that are looked at, drawn by hash of the id
+DRIFTED = 0.001  # probability of such scores under "as ever" below which a night is called not reliable
+
+
+def estimates(lake: Lake, release: Release, days: Collection[date]) -> dict[tuple[date, str], tuple[Estimate, float]]:
+    """By date and task: estimated weighted F1, and the probability that rows are of the kind of the examples.
+
+    Items without a vote, which are those with a fault, count as wrong. The interval is for all items of the batch.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    given = lake.df("labels").where(among(days)).where(F.col("release_id") == release.manifest.release_id)
+    batch = Window.partitionBy("event_date", "task")
+    drawn = given.select(
+        "item_id",
+        "task",
+        "event_date",
+        "input_hash",
+        "label",
+        F.count("*").over(batch).alias("rows"),
+        F.row_number().over(batch.orderBy(F.xxhash64("item_id"), "item_id")).alias("place"),
+    ).where(F.col("place") <= SAMPLED)
+    digests = [release.manifest.voter_digest(task, v) for task, names in release.manifest.voters.items() for v in names]
+    said = lake.df("votes").where(among(days) & F.col("voter_digest").isin(digests)).dropDuplicates(list(KEY))
+    heard = (
+        drawn.join(said.drop("event_date"), ["item_id", "task", "input_hash"], "left")
+        .groupBy("item_id", "task", "event_date", "label", "rows")
+        .agg(F.collect_list(F.struct("voter", "log_probs")).alias("votes"))
+        .collect()
+    )
+    batches: dict[tuple[date, str], list[Row]] = {}
+    for row in sorted(heard, key=lambda row: row["item_id"]):
+        batches.setdefault((row["event_date"], row["task"]), []).append(row)
+    return {key: _estimated(release, key[1], rows) for key, rows in sorted(batches.items())}
+
+
+def _estimated(release: Release, task: str, rows: "list[Row]") -> tuple[Estimate, float]:
+    fusion, reference = release.fusion(task), release.reference(task)
+    silent = [np.nan] * len(fusion.labels)
+    by_row = [{vote["voter"]: vote["log_probs"] for vote in row["votes"]} for row in rows]
+    said: dict[str, LogProbs] = {
+        name: np.array([votes.get(name) or silent for votes in by_row], dtype=np.float64) for name in fusion.voters
+    }
+    place = {label: number for number, label in enumerate(fusion.labels)}
+    label = np.array([place.get(row["label"], -1) for row in rows], dtype=np.int64)
+    log_probs = fusion(said).log_probs
+    total = int(rows[0]["rows"])
+    found = estimate(reference, log_probs, label, seed=release.manifest.settings.get("seed", 0), rows=total)
+    return found, drift(reference, log_probs, label)

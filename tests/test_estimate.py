@@ -1,0 +1,114 @@
+"""Weighted F1 without gold: its interval holds the truth on shifted batches, and it says when it cannot know."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdsl import estimate as estimates
+from kdsl import metrics
+from kdsl.errors import ReleaseError
+from kdsl.estimate import Reference, drift, estimate
+
+SIZE = 5
+EVEN = np.full(SIZE, 1 / SIZE)
+SHIFTED = np.array([0.5, 0.3, 0.1, 0.05, 0.05])
+
+
+def batch(
+    n: int, seed: int, shares: np.ndarray = EVEN, *, signal: float = 2.0, overconfident: float = 1.0
+) -> Reference:
+    """Rows whose posteriors are calibrated for even shares, where `overconfident` is 1."""
+    dice = np.random.default_rng(seed)
+    gold = dice.choice(SIZE, n, p=shares)
+    logits = dice.normal(size=(n, SIZE))
+    logits[np.arange(n), gold] += signal
+    logits *= signal * overconfident  # log p(x | label) of unit normals `signal` apart
+    log_probs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    return Reference(gold, log_probs.argmax(axis=1), log_probs)
+
+
+def truth(rows: Reference) -> float:
+    names = [[None if i < 0 else f"l{i}" for i in side] for side in (rows.gold, rows.label)]
+    return metrics.weighted_f1(*names)
+
+
+@pytest.mark.parametrize(("shares", "overconfident"), [(EVEN, 1.0), (SHIFTED, 1.0), (EVEN, 1.3)], ids=str)
+def test_the_interval_holds_the_truth_nineteen_times_in_twenty(shares: np.ndarray, overconfident: float) -> None:
+    held, width, gold_width = 0, 0.0, 0.0
+    for seed in range(60):
+        reference = batch(200, seed, overconfident=overconfident)
+        tonight = batch(150, 1000 + seed, shares, overconfident=overconfident)
+        found = estimate(reference, tonight.log_probs, tonight.label, seed=seed)
+        held += found.low <= truth(tonight) <= found.high
+        width += found.high - found.low
+        measured = metrics.estimate(metrics.confusion(map(str, tonight.gold), map(str, tonight.label)), resamples=200)
+        gold_width += measured.high - measured.low
+    assert held >= 54
+    assert width <= 2 * gold_width
+
+
+def test_shifted_shares_do_not_fool_it_as_they_fool_the_mean_confidence() -> None:
+    ours, naive = [], []
+    for seed in range(40):
+        # Two labels are hard to tell apart by what is seen; tonight nearly everything is the first of them.
+        reference = _hard(400, seed, EVEN)
+        tonight = _hard(300, 500 + seed, np.array([0.88, 0.03, 0.03, 0.03, 0.03]))
+        found = estimate(reference, tonight.log_probs, tonight.label, seed=seed)
+        ours.append(abs(found.value - truth(tonight)))
+        naive.append(abs(float(np.exp(tonight.log_probs.max(axis=1)).mean()) - truth(tonight)))
+    assert np.mean(ours) < np.mean(naive)
+
+
+def _hard(n: int, seed: int, shares: np.ndarray) -> Reference:
+    dice = np.random.default_rng(seed)
+    gold = dice.choice(SIZE, n, p=shares)
+    place = np.array([[0.0, 0], [0.8, 0], [4, 4], [-4, 4], [4, -4]])
+    seen = place[gold] + dice.normal(size=(n, 2))
+    logits = -((seen[:, None] - place) ** 2).sum(axis=2) / 2
+    log_probs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    return Reference(gold, log_probs.argmax(axis=1), log_probs)
+
+
+def test_rows_without_an_answer_count_as_wrong() -> None:
+    reference, tonight = batch(300, 1), batch(300, 2)
+    silent = tonight.label.copy()
+    silent[:150] = -1
+    log_probs = tonight.log_probs.copy()
+    log_probs[:75] = np.nan
+    found = estimate(reference, log_probs, silent, seed=1)
+    half = truth(Reference(tonight.gold, silent, log_probs))
+    assert found.low <= half <= found.high
+    assert found.value < estimate(reference, tonight.log_probs, tonight.label, seed=1).value - 0.2
+
+
+def test_other_rows_are_told_from_other_shares() -> None:
+    reference = batch(300, 1)
+    for seed in range(20):
+        shifted = batch(200, 10 + seed, SHIFTED)
+        assert drift(reference, shifted.log_probs, shifted.label) > 0.001
+        strange = batch(200, 10 + seed, signal=0.7)
+        assert drift(reference, strange.log_probs, strange.label) < 0.001
+
+
+def test_nothing_is_known_of_nothing() -> None:
+    reference = batch(50, 1)
+    none = np.zeros((0, SIZE))
+    empty = Reference(np.zeros(0, dtype=int), np.zeros(0, dtype=int), none)
+    assert estimate(reference, none, np.zeros(0, dtype=int), seed=1) == metrics.Estimate(0.0, 0.0, 1.0, 0)
+    assert estimate(empty, reference.log_probs, reference.label, seed=1).high == 1.0
+    assert drift(empty, reference.log_probs, reference.label) == 1.0
+    one = batch(1, 3)
+    found = estimate(reference, one.log_probs, one.label, seed=1)
+    assert 0 <= found.low <= found.value <= found.high <= 1
+
+
+def test_a_reference_is_read_back_and_a_broken_one_refused(tmp_path: Path) -> None:
+    reference = batch(20, 1)
+    reference.save(tmp_path / "r.npz")
+    again = estimates.load(tmp_path / "r.npz")
+    np.testing.assert_array_equal(again.gold, reference.gold)
+    np.testing.assert_allclose(again.log_probs, reference.log_probs, atol=1e-5)
+    (tmp_path / "r.npz").write_bytes(b"PK")
+    with pytest.raises(ReleaseError, match="run fit again"):
+        estimates.load(tmp_path / "r.npz")
