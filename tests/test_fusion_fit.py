@@ -10,7 +10,7 @@ from kdsl.fusion import fusion as fusions
 from kdsl.fusion import held_out as votes
 from kdsl.fusion.decide import decide
 from kdsl.fusion.facts import Facts, none
-from kdsl.fusion.fusion import POOL
+from kdsl.fusion.fusion import POOL, first_best
 from kdsl.fusion.held_out import HeldOut, held_out
 from kdsl.fusion.nested import refit
 from kdsl.models.voter import LogProbs
@@ -241,3 +241,18 @@ def test_rules_first_loses_where_ours_does_not() -> None:
     print(f"\nrules first {first - alone:+.3f}, ours {gain:+.3f}, {verdict.changed:.0f} rows changed")
     assert first < alone - 0.01
     assert verdict.released.value >= alone
+
+
+@pytest.mark.parametrize("task", ["intent", "scene"])
+def test_rules_first_loses_on_real_votes_and_ours_does_not(task: str) -> None:
+    file = Path(f".cache/bench/held_out-{task}.npz")
+    if not file.is_file():
+        pytest.skip(f"no {file}: python -m bench.estimate --mire DIR writes it")
+    held = votes.load(file)
+    alone, rules = (first_best(held.said[name]) for name in ("linear", "rules"))
+    (linear, first), _ = weighted_f1_draws(held.gold, [alone, np.where(rules < 0, alone, rules)], seed=0, resamples=1)
+    _, verdict = refit(held, seed=7)
+    print(f"\n{task}: linear {linear:.3f}, rules first {first:.3f}; {verdict}")
+    assert first < linear - 0.01
+    assert verdict.released.value >= linear
+    assert verdict.changed > 0
