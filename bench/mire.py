@@ -79,12 +79,14 @@ def read(folder: Path, wanted: Sequence[str], reader: Reader, cache: Path) -> tu
     for name in wanted:
         file = place / f"{name}.json"
         if not file.is_file():
-            picture = reader.read((folder / "images" / name).read_bytes())
-            file.write_text(json.dumps(asdict(picture), ensure_ascii=False), encoding="utf-8")
+            read_now = asdict(reader.read((folder / "images" / name).read_bytes()))
+            read_now["thumbnail"] = read_now["thumbnail"] and read_now["thumbnail"].hex()
+            file.write_text(json.dumps(read_now, ensure_ascii=False), encoding="utf-8")
             fresh += 1
             if fresh % 100 == 0:
                 print(f"  read {fresh} pictures, {time.monotonic() - begun:.0f} s", flush=True)
-        pictures[name] = picture_of(json.loads(file.read_text(encoding="utf-8")))
+        row = json.loads(file.read_text(encoding="utf-8"))
+        pictures[name] = picture_of(row | {"thumbnail": row["thumbnail"] and bytes.fromhex(row["thumbnail"])})
     return pictures, time.monotonic() - begun
 
 
