@@ -16,7 +16,8 @@ if [ -d kdsl/demo/miniature/weights ]; then run miniature; else echo "== not run
 if [ -d "$mire" ]; then
   run ocr --mire "$mire"
   run linear --mire "$mire"
+  run quality --mire "$mire" --seeds 1
 else
-  echo "== not run, no records in $mire: ocr, linear"
+  echo "== not run, no records in $mire: ocr, linear, quality"
 fi
 printf '%s\n' "${last[@]}"

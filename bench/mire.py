@@ -79,13 +79,25 @@ def read(folder: Path, wanted: Sequence[str], reader: Reader, cache: Path) -> tu
     for name in wanted:
         file = place / f"{name}.json"
         if not file.is_file():
-            picture = reader.read((folder / "images" / name).read_bytes())
-            file.write_text(json.dumps(asdict(picture), ensure_ascii=False), encoding="utf-8")
+            file.write_text(to_json(reader.read((folder / "images" / name).read_bytes())), encoding="utf-8")
             fresh += 1
             if fresh % 100 == 0:
                 print(f"  read {fresh} pictures, {time.monotonic() - begun:.0f} s", flush=True)
-        pictures[name] = picture_of(json.loads(file.read_text(encoding="utf-8")))
+        pictures[name] = from_json(file.read_text(encoding="utf-8"))
     return pictures, time.monotonic() - begun
+
+
+def to_json(picture: Picture) -> str:
+    """A picture as it was read, for the cache."""
+    row = asdict(picture) | {"thumbnail": picture.thumbnail.hex() if picture.thumbnail else None}
+    return json.dumps(row, ensure_ascii=False)
+
+
+def from_json(text: str) -> Picture:
+    """The reverse of `to_json`, without the picture's file."""
+    row = json.loads(text)
+    thumbnail = bytes.fromhex(row["thumbnail"]) if row["thumbnail"] else None
+    return picture_of(row | {"thumbnail": thumbnail, "content": None, "path": None})
 
 
 def score(of: Task, items: Sequence[Item], gold: Sequence[str], folds: int, seeds: int) -> list[Estimate]:

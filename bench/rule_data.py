@@ -8,9 +8,10 @@ import csv
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from bench import mire as mire_records
 from kdsl import taxonomy
 from kdsl.config import ReaderSettings
 from kdsl.dialogue import Item, Line, Picture
@@ -107,7 +108,7 @@ def _picture(name: str, cache: Path | None) -> Picture:
     picture = _reader().read((SHARED / "mire/images" / name).read_bytes())
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(asdict(picture), ensure_ascii=False), encoding="utf-8")
+        file.write_text(mire_records.to_json(picture), encoding="utf-8")
     return picture
 
 

@@ -123,7 +123,7 @@ def with_pictures(
         lake.df("image_features")
         .where(F.col("reader_version") == reader_version)
         .dropDuplicates(["sha256"])  # two jobs at once may have read the same picture
-        .select("sha256", "width", "height", "lines", "error_code")
+        .select("sha256", "width", "height", "lines", "error_code", "thumbnail")
     )
     gathered = (
         _with_files(lake, pictures, list(looked_at))

@@ -67,7 +67,17 @@ class Lake:
         if not self.has(name):
             none: list[tuple[object, ...]] = []
             return self.spark.createDataFrame(none, TABLES[name].columns)
-        return self.spark.read.format("delta").load(self.path(name))
+        return self._up_to_date(name, self.spark.read.format("delta").load(self.path(name)))
+
+    def _up_to_date(self, name: str, rows: "DataFrame") -> "DataFrame":
+        """The rows with null in the columns that were added to the table's schema since the lake was made."""
+        from pyspark.sql import functions as F
+        from pyspark.sql.types import StructType
+
+        stored = set(rows.columns)
+        declared: Any = StructType.fromDDL(TABLES[name].columns)
+        missing = {f.name: F.lit(None).cast(f.dataType) for f in declared.fields if f.name not in stored}
+        return rows.withColumns(missing) if missing else rows
 
     def delta(self, name: str) -> "DeltaTable":
         """The table, to merge into or delete from."""
@@ -161,6 +171,12 @@ class Lake:
 
         if self.has(name):
             self.retry(name, delete)
+
+    def append(self, name: str, rows: "DataFrame") -> None:
+        """Add rows; a table made by an earlier version gets the columns that it lacks."""
+        writer = rows.write.format("delta").mode("append").option("mergeSchema", "true")
+        path = self.ensure(name)
+        self.retry(name, lambda: writer.save(path))
 
     def retry(self, name: str, commit: Callable[[], T]) -> T:
         """Run a commit, again after each lost race, with a growing random pause.

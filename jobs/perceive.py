@@ -58,12 +58,11 @@ def _read_chunk(
         .repartition(min(len(chunk), 4 * spark.sparkContext.defaultParallelism))
     )
     read = rows.mapInArrow(read_pictures(reader, settings.ingest.image_root), from_arrow_schema(READ))
-    path = lake.ensure("image_features")
     # No coalesce: it would pull the reading itself into one task.
     # A file that is not there was not read: it is looked for again, and never cached as a fault.
     found = read.where(F.coalesce(F.col("error_code") != ErrorCode.IMAGE_MISSING.value, F.lit(True)))
     stamped = found.withColumn("run_id", F.lit(run.run_id)).repartition(1 + len(chunk) // 10_000)
-    lake.retry("image_features", lambda: stamped.write.format("delta").mode("append").save(path))
+    lake.append("image_features", stamped)
 
 
 def _span(image_ids: list[str]) -> "Column":

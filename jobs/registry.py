@@ -8,6 +8,7 @@ from jobs.tables import RELEASES
 from kdsl import taxonomy
 from kdsl.config import Settings
 from kdsl.errors import ReleaseError
+from kdsl.ocr import reader_version
 from kdsl.release import MANIFEST, Manifest, Release, file_sha256, read_manifest
 
 
@@ -15,7 +16,7 @@ def find(lake: Lake, settings: Settings, release_id: str | None) -> Release:
     """Open the named release, or the one promoted last, verified and fit for the taxonomy in the settings.
 
     Raises:
-        ReleaseError: there is none, it was altered, or it was learned for another taxonomy.
+        ReleaseError: there is none, it was altered, or it was learned for another taxonomy or reader.
     """
     path = Path(settings.releases) / (release_id or promoted(lake))
     if not path.is_dir():
@@ -29,6 +30,12 @@ def find(lake: Lake, settings: Settings, release_id: str | None) -> Release:
     if noted and noted != file_sha256(path / MANIFEST):
         raise ReleaseError(f"release {release.manifest.release_id}: {MANIFEST} was altered since `fit`; restore it.")
     release.must_fit(taxonomy.load(settings.taxonomy))
+    read_with, reads_now = release.manifest.reader_version, reader_version(release.manifest.reader)
+    if read_with != reads_now:
+        raise ReleaseError(
+            f"release {release.manifest.release_id} was learned from pictures read by {read_with}; this version reads "
+            f"them by {reads_now}. Run fit again."
+        )
     return release
 
 

@@ -52,7 +52,7 @@ GOLD_LABELS = Table(
 IMAGE_FEATURES = Table(
     "image_features",
     f"""sha256 STRING NOT NULL, reader_version STRING NOT NULL, width INT, height INT, lines {LINES},
-    error_code STRING, seconds DOUBLE NOT NULL, run_id STRING NOT NULL""",
+    error_code STRING, thumbnail BINARY, seconds DOUBLE NOT NULL, run_id STRING NOT NULL""",
     key=("sha256", "reader_version"),
 )
 LABELS = Table(

@@ -17,6 +17,7 @@ PICTURE = pa.struct(
         ("height", pa.int32()),
         ("lines", pa.list_(LINE)),
         ("error_code", pa.string()),
+        ("thumbnail", pa.binary()),
         ("content", pa.binary()),  # null: nobody looks at it, or the file lies at `path` below the root of the pictures
         ("path", pa.string()),
     ]
@@ -51,6 +52,7 @@ def picture_of(row: Mapping[str, Any], image_root: str = "") -> Picture:
         height=row["height"] or 0,
         lines=tuple(Line(line["text"], line["score"], _box(line["box"])) for line in row["lines"] or ()),
         error_code=row["error_code"],
+        thumbnail=row["thumbnail"],
         content=stored(row["content"], image_root, row["path"]),
     )
 

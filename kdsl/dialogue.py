@@ -26,9 +26,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What the reader saw in one picture: size in pixels and lines of text from top to bottom.
+    """What the reader saw in one picture: size in pixels, lines of text from top to bottom, colours.
 
-    `content` is the file itself, carried only to voters that look at pictures; it is never printed.
+    `thumbnail` is None where nothing was decoded, else `kdsl.thumbnail.SIZE` bytes. `content` is the file itself,
+    carried only to voters that look at pictures; it is never printed.
     """
 
     sha256: str
@@ -36,6 +37,7 @@ class Picture:
     height: int
     lines: tuple[Line, ...] = ()
     error_code: str | None = None
+    thumbnail: bytes | None = None
     content: bytes | None = field(default=None, repr=False, compare=False)
 
 

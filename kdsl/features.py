@@ -83,6 +83,11 @@ def recent_user(item: Item, turns: int = 2) -> str:
     return normalise("\n".join(user[-turns:]))
 
 
+def thumbnail_of(item: Item) -> bytes | None:
+    """The thumbnail of the first picture that has one (see kdsl.thumbnail)."""
+    return next((picture.thumbnail for picture in item.pictures if picture.thumbnail), None)
+
+
 def has_anything(item: Item) -> bool:
     """Whether there is a word or a readable picture to judge the item by."""
     return any(_words(turn.text) for turn in item.turns) or any(not p.error_code for p in item.pictures)

@@ -1,4 +1,4 @@
-"""Pictures to lines of text with boxes: rapidocr's packaged weights on the CPU, set for speed.
+"""Pictures to lines of text with boxes, and a thumbnail: rapidocr's packaged weights on the CPU, set for speed.
 
 Nothing is downloaded and nothing is logged. A bad picture comes back with an error code, never as an exception.
 """
@@ -11,6 +11,7 @@ from kdsl import images
 from kdsl.config import ReaderSettings
 from kdsl.dialogue import Line, Picture
 from kdsl.errors import BadRow, ErrorCode
+from kdsl.thumbnail import NAME, thumbnail
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -48,7 +49,8 @@ class Reader:
             lines = self._lines(image)
         except Exception:  # noqa: BLE001 - the engine raises many kinds on odd pixels; one picture must not stop a night
             return Picture(sha256, image.width, image.height, error_code=ErrorCode.IMAGE_UNREADABLE.value)
-        return Picture(sha256, image.width, image.height, tuple(lines[: self.settings.max_lines]))
+        found = tuple(lines[: self.settings.max_lines])
+        return Picture(sha256, image.width, image.height, found, thumbnail=thumbnail(image))
 
     def _lines(self, image: "Image") -> list[Line]:
         import numpy as np
@@ -76,7 +78,7 @@ def reader_version(settings: ReaderSettings) -> str:
     """Names everything that changes what is read: it keys the cache of pictures that were read."""
     s = settings
     limits = f"lines{s.max_lines}/bytes{s.max_bytes}/pixels{s.max_pixels}"
-    return f"rapidocr-{version('rapidocr')}/{MODELS}/side{s.max_side}/score{s.min_score:g}/{limits}"
+    return f"rapidocr-{version('rapidocr')}/{MODELS}/side{s.max_side}/score{s.min_score:g}/{limits}/{NAME}"
 
 
 def reading_order(lines: Iterable[Line]) -> list[Line]:

@@ -22,6 +22,7 @@ from kdsl.arrow import item_of
 from kdsl.errors import ConfigError, ErrorCode, ReleaseError
 from kdsl.features import text_fields
 from kdsl.fusion.decide import decide
+from kdsl.thumbnail import SIZE
 from tests.night import NIGHTS, Shop
 
 
@@ -80,6 +81,9 @@ def test_each_picture_was_read_once(night: Shop) -> None:
     read = Counter(row["sha256"] for row in night.rows("image_features"))
     assert set(read.values()) == {1}
     assert set(read) == {row["sha256"] for row in night.rows("images")}
+    for row in night.rows("image_features"):
+        assert (row["thumbnail"] is None) == (row["error_code"] is not None)
+        assert row["thumbnail"] is None or len(row["thumbnail"]) == SIZE
     runs = [row for row in night.rows("runs", "job = 'label'") if row["counts"].get("pictures_read")]
     assert sum(row["counts"]["pictures_read"] for row in runs) < len(read)  # the history's were read by fit
 
@@ -268,7 +272,9 @@ def test_a_label_whose_item_is_gone_is_taken_out(night: Shop) -> None:
     assert night.rows("labels", f"item_id = '{victim}'") == []
 
 
-def test_releases_that_are_missing_altered_or_foreign_are_refused(night: Shop, tmp_path: Path) -> None:
+def test_releases_that_are_missing_altered_or_foreign_are_refused(
+    night: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ReleaseError, match=r"there is no .*rel-none; known in --releases: rel-"):
         registry.find(night.lake, night.settings, "rel-none")
     foreign = night.settings.model_copy(update={"taxonomy": "conf/taxonomies/mire.yaml"})
@@ -285,6 +291,9 @@ def test_releases_that_are_missing_altered_or_foreign_are_refused(night: Shop, t
             registry.find(night.lake, night.settings, night.release.manifest.release_id)
     finally:
         file.write_bytes(content)
+    monkeypatch.setattr(registry, "reader_version", lambda _settings: "another reader")
+    with pytest.raises(ReleaseError, match=r"this version reads them by another reader\. Run fit again"):
+        registry.find(night.lake, night.settings, night.release.manifest.release_id)
 
 
 def test_sql_shows_cells_as_they_are(night: Shop, capsys: pytest.CaptureFixture[str]) -> None:

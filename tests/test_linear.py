@@ -1,15 +1,18 @@
 """The linear voter at its edges: few examples, none of a label, pictures, the encoder, broken files."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from kdsl.dialogue import Item, Line, Picture, Turn
 from kdsl.errors import ConfigError, ReleaseError
 from kdsl.models import choose, linear, logistic
 from kdsl.models import encoder as encoders
+from kdsl.models.blocks import Colours, Seen
 from kdsl.models.logistic import fit_logistic, fit_pool, log_softmax, reduce
 from kdsl.taxonomy import Label, Task
 
@@ -76,6 +79,49 @@ def test_pictures_by_their_text_and_by_having_none() -> None:
     voter = fit(SCENES, items, ["refund page"] * 5 + ["cart page"] * 5 + ["photo"] * 5)
     asked = [shown("x", "Refund amount"), shown("y", "select all", "check out"), shown("z")]
     assert top(voter, *asked) == ["refund page", "cart page", "photo"]
+
+
+def coloured(item_id: str, red: int) -> Item:
+    return Item(item_id, "scene", (), (Picture(item_id, 600, 1_200, thumbnail=bytes([red, 9, 9, 0]) * 64),))
+
+
+def test_pictures_without_text_by_their_colours(tmp_path: Path) -> None:
+    items = [coloured(f"r{n}", 250 - n) for n in range(6)] + [coloured(f"p{n}", 10 + n) for n in range(6)]
+    voter = fit(SCENES, items, ["refund page"] * 6 + ["photo"] * 6)
+    asked = [coloured("x", 255), coloured("y", 0), shown("z", "Refund")]
+    assert top(voter, *asked)[:2] == ["refund page", "photo"]
+    voter.save(tmp_path)
+    np.testing.assert_array_equal(linear.load(tmp_path, SCENES).log_probs(asked), voter.log_probs(asked))
+
+
+def test_likeness_of_thumbnails_is_a_gaussian_kernel() -> None:
+    seen = Seen.of([coloured("a", 0), coloured("b", 100), coloured("c", 255), shown("none", "Refund")])
+    block = Colours()
+    rows, labels = block.fit(seen, ["a label"])
+    distances = 64 * (np.subtract.outer([0, 100, 255], [0, 100, 255]) / 255) ** 2
+    spread = np.median(distances[np.triu_indices(3, 1)])
+    np.testing.assert_allclose(rows[:3] @ rows[:3].T, np.exp(-distances / spread), atol=1e-6)
+    assert not rows[3].any()
+    assert not labels.any()
+
+
+def test_how_loud_colours_speak_is_chosen_by_what_they_are_worth() -> None:
+    draw = np.random.default_rng(1)
+    kinds = np.arange(60) % 2
+    chance = draw.permutation(kinds)
+
+    def loudness(by_colour: NDArray[np.int64], by_text: NDArray[np.int64]) -> float:
+        items = []
+        for n, (mean, word) in enumerate(zip(90 + 70 * by_colour, by_text, strict=True)):
+            text = ("refund", "cart")[word] + "".join(draw.choice(list("abcdefgh"), 6))
+            red = int(np.clip(mean + 30 * draw.normal(), 0, 255))
+            item = shown(f"{n:02}", text)
+            picture = replace(item.pictures[0], thumbnail=bytes([red, 9, 9, 0]) * 64)
+            items.append(replace(item, pictures=(picture,)))
+        voter = fit(SCENES, items, [("cart page", "photo")[kind] for kind in kinds])
+        return dict(voter.members[0].parts)["colours"]
+
+    assert loudness(kinds, chance) > loudness(chance, kinds)
 
 
 def test_many_labels_of_few_examples() -> None:

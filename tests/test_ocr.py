@@ -2,6 +2,7 @@
 
 from io import BytesIO
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
@@ -9,6 +10,7 @@ from kdsl.config import ReaderSettings
 from kdsl.dialogue import Line
 from kdsl.images import sha256
 from kdsl.ocr import Reader, reader_version, reading_order
+from kdsl.thumbnail import CHANNELS, GRID
 
 SETTINGS = ReaderSettings(max_bytes=1_000_000, max_pixels=4_000_000)
 
@@ -48,6 +50,15 @@ def test_reads_lines_with_boxes_in_reading_order(reader: Reader) -> None:
         assert 0 <= left < right <= 1
         assert upper < (top + 16) / 800 < lower
         assert SETTINGS.min_score <= line.score <= 1
+
+
+def test_reads_a_thumbnail_of_what_it_decoded(reader: Reader) -> None:
+    image = Image.new("RGB", (400, 800), "white")
+    image.paste("red", (0, 0, 200, 100))
+    cells = np.frombuffer(reader.read(png(image)).thumbnail or b"", np.uint8).reshape(GRID, GRID, CHANNELS)
+    assert cells[0, :4].tolist() == [[255, 0, 0, 0]] * 4
+    assert cells[0, 4:].tolist() == cells[7, :4].tolist() == [[255, 255, 255, 0]] * 4
+    assert reader.read(b"no picture").thumbnail is None
 
 
 def test_the_same_picture_reads_the_same(reader: Reader) -> None:

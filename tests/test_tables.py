@@ -38,6 +38,23 @@ def test_live_schema_is_the_declared_one(lake: Lake, name: str) -> None:
     assert {*table.key, *table.stamps, *table.partitioned_by} <= {field.name for field in declared}
 
 
+def test_a_lake_made_before_a_column_was_added_reads_it_as_null(spark: "SparkSession", tmp_path: Path) -> None:
+    older = Lake(spark, str(tmp_path))
+    columns = TABLES["image_features"].columns.replace(" thumbnail BINARY,", "")
+    spark.sql(f"CREATE TABLE delta.`{older.path('image_features')}` ({columns}) USING DELTA")
+    row = ("sha", "v", 1, 1, [], None, 0.1, "run")
+    spark.createDataFrame([row], columns).write.format("delta").mode("append").save(older.path("image_features"))
+    older.append(
+        "image_features", spark.createDataFrame([(*row[:6], b"8", *row[6:])], TABLES["image_features"].columns)
+    )
+    older.append("image_features", spark.createDataFrame([row], columns))
+    assert sorted(r["thumbnail"] or b"" for r in Lake(spark, str(tmp_path)).df("image_features").collect()) == [
+        b"",
+        b"",
+        b"8",
+    ]
+
+
 def _labels(lake: Lake, **changes: Any) -> "DataFrame":
     row = {
         "item_id": "c",

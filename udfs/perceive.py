@@ -22,6 +22,7 @@ READ = pa.schema(
         ("height", pa.int32()),
         ("lines", pa.list_(LINE)),
         ("error_code", pa.string()),
+        ("thumbnail", pa.binary()),
         ("seconds", pa.float64()),
     ]
 )
@@ -55,6 +56,7 @@ def _read_one(reader: Reader, row: dict[str, Any], image_root: str) -> pa.Record
         "height": picture.height,
         "lines": lines,
         "error_code": picture.error_code,
+        "thumbnail": picture.thumbnail,
         "seconds": time.perf_counter() - begun,
     }
     return pa.RecordBatch.from_pylist([result], READ)

@@ -5,6 +5,7 @@
 | `ngrams`  | a text view                         | TF-IDF of characters or words, sublinear, unit length |
 | `meaning` | a text view, through an encoder     | standardised vector, about unit length                |
 | `numbers` | the numbers of an item              | standardised, cut at +-3, with flags where missing    |
+| `colours` | the thumbnail of its first picture  | kernel coordinates: likeness to pictures learned from |
 
 Fitting also takes the texts of the labels (names, aliases, descriptions) and gives them rows, so that a model can
 learn from what a label is called. State is numpy arrays and JSON values only.
@@ -17,8 +18,9 @@ from typing import Any, Self
 import numpy as np
 
 from kdsl.dialogue import Item
-from kdsl.features import NUMBERS, numbers, recent_user, text_fields
+from kdsl.features import NUMBERS, numbers, recent_user, text_fields, thumbnail_of
 from kdsl.models.encoder import MAX_CHARS, Encoder
+from kdsl.thumbnail import SIZE
 
 Features = Any  # numpy array or scipy CSR matrix, (rows, width), float64
 
@@ -31,14 +33,20 @@ SHAPES: Mapping[str, tuple[str, tuple[int, int]]] = {
 }
 MAX_TERMS = 60_000
 CUT = 3.0
+# Pictures that others are compared with; above so many, evenly spaced ones.
+MAX_LANDMARKS = 512
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What blocks see of a batch of items: text views by name, and numbers, each computed once."""
+    """What blocks see of a batch of items: text views by name, numbers, thumbnails, each computed once.
+
+    `thumbnails` is (n, SIZE) between 0 and 1, NaN where an item has none.
+    """
 
     texts: Mapping[str, list[str]]
     numbers: np.ndarray[Any, np.dtype[np.float64]]
+    thumbnails: np.ndarray[Any, np.dtype[np.float64]]
 
     @classmethod
     def of(cls, items: Sequence[Item]) -> Self:
@@ -46,7 +54,11 @@ class Seen:
         rows = [{**text_fields(item), "recent_user": recent_user(item)} for item in items]
         names = rows[0] if rows else {}
         values = np.array([list(numbers(item).values()) for item in items], dtype=np.float64)
-        return cls({name: [row[name] for row in rows] for name in names}, values.reshape(len(items), len(NUMBERS)))
+        return cls(
+            {name: [row[name] for row in rows] for name in names},
+            values.reshape(len(items), len(NUMBERS)),
+            np.array([_shades(item) for item in items]).reshape(len(items), SIZE),
+        )
 
 
 @dataclass
@@ -182,11 +194,68 @@ class Numbers:
             raise ValueError(f"{len(NUMBERS)} numbers with a mean of shape {self.mean.shape}")
 
 
-Block = Ngrams | Meaning | Numbers
+@dataclass
+class Colours:
+    """Likeness of thumbnails: a Gaussian kernel of the median distance, in Nystroem coordinates.
+
+    Williams and Seeger (2001): with every picture a landmark, inner products of rows are the kernel's values.
+    """
+
+    landmarks: Any = None  # (m, SIZE) uint8
+    spread: float = 1.0  # median squared distance
+    _whiten: Any = None
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return len(self.landmarks)
+
+    def fit(self, seen: Seen, label_texts: Sequence[str]) -> tuple[Features, Features]:
+        """Rows of the items, and zeros for the label texts, which have no colours."""
+        known = seen.thumbnails[~np.isnan(seen.thumbnails).any(axis=1)]
+        places = np.unique(np.linspace(0, len(known) - 1, min(len(known), MAX_LANDMARKS)).astype(int))
+        self.landmarks = np.rint(known[places] * 255).astype(np.uint8)
+        distances = _squared_distances(known[places], known[places])
+        apart = distances[np.triu_indices(len(places), 1)]
+        self.spread = float(np.median(apart)) if apart.size and np.median(apart) > 0 else 1.0
+        self._prepare()
+        rows = self.rows(seen)
+        return rows, np.zeros((len(label_texts), rows.shape[1]))
+
+    def rows(self, seen: Seen) -> Features:
+        """Rows of the items; zeros where there is no thumbnail."""
+        known = ~np.isnan(seen.thumbnails).any(axis=1)
+        rows = np.zeros((len(known), self.width))
+        if known.any() and self.width:
+            rows[known] = self._kernel(seen.thumbnails[known]) @ self._whiten
+        return rows
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """JSON values, arrays."""
+        return {"spread": self.spread}, {"landmarks": self.landmarks}
+
+    def restore(self, values: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+        """The reverse of `state`. Raises ValueError where the two do not fit."""
+        self.landmarks, self.spread = arrays["landmarks"], float(values["spread"])
+        if self.landmarks.ndim != 2 or self.landmarks.shape[1] != SIZE or not self.spread > 0:
+            raise ValueError(f"thumbnails of {SIZE} bytes with landmarks of shape {self.landmarks.shape}")
+        self._prepare()
+
+    def _kernel(self, thumbnails: Features) -> Features:
+        return np.exp(-_squared_distances(thumbnails, self.landmarks / 255.0) / self.spread)
+
+    def _prepare(self) -> None:
+        values, vectors = np.linalg.eigh(self._kernel(self.landmarks / 255.0))
+        # Twins among the landmarks leave directions of nothing; they get no coordinate.
+        roots = np.where(values > 1e-9, 1 / np.sqrt(np.maximum(values, 1e-9)), 0.0)
+        self._whiten = (vectors * roots) @ vectors.T
+
+
+Block = Ngrams | Meaning | Numbers | Colours
 
 
 def new_block(name: str, encoder: Encoder | None) -> Block:
-    """An empty block by name: `ngrams/VIEW/SHAPE`, `meaning/VIEW` or `numbers`.
+    """An empty block by name: `ngrams/VIEW/SHAPE`, `meaning/VIEW`, `numbers` or `colours`.
 
     Raises:
         ValueError: no such block, or one that needs an encoder without one.
@@ -198,7 +267,21 @@ def new_block(name: str, encoder: Encoder | None) -> Block:
         return Meaning(rest[0], encoder)
     if kind == "numbers" and not rest:
         return Numbers()
+    if kind == "colours" and not rest:
+        return Colours()
     raise ValueError(f"no block {name!r}")
+
+
+def _shades(item: Item) -> Any:
+    content = thumbnail_of(item)
+    if content is None or len(content) != SIZE:
+        return np.full(SIZE, np.nan)
+    return np.frombuffer(content, dtype=np.uint8) / 255.0
+
+
+def _squared_distances(one: Features, other: Features) -> Features:
+    squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
+    return np.maximum(squares, 0.0)
 
 
 def _tamed(values: Any) -> Any:

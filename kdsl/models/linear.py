@@ -1,8 +1,9 @@
 """The `linear` voter: logistic regressions over views of an item, pooled; seconds to learn, CPU only.
 
 Each member sees one or several blocks (kdsl.models.blocks). Every label's name, aliases and description are training
-texts beside the examples, so a label without examples keeps a voice. How much these weigh, how strongly each member
-is regularised and how much each member counts in the log-linear pool is chosen by cross-validation inside `fit`.
+texts beside the examples, so a label without examples keeps a voice. How much these weigh, how loudly each
+view speaks in a member, how strongly it is regularised and how much it counts in the log-linear pool are chosen by
+cross-validation inside `fit`.
 """
 
 import json
@@ -18,7 +19,19 @@ from kdsl.errors import ReleaseError
 from kdsl.features import has_anything
 from kdsl.folds import assign
 from kdsl.models.blocks import Block, Seen, new_block
-from kdsl.models.choose import INNER_FOLDS, MEMBERS, Member, Problem, apart, choose, finish, logits_of, sample, scaled
+from kdsl.models.choose import (
+    INNER_FOLDS,
+    MEMBERS,
+    Chosen,
+    Member,
+    Problem,
+    apart,
+    choose,
+    finish,
+    logits_of,
+    sample,
+    scaled,
+)
 from kdsl.models.encoder import PACKAGED, Encoder, encoder
 from kdsl.models.logistic import Matrix, fit_pool, log_softmax
 from kdsl.models.voter import LogProbs, must_teach
@@ -136,14 +149,14 @@ def fit(
     rows: dict[str, Any] = {}
     members: list[Member] = []
     votes: list[Matrix] = []
-    share: float | None = None
-    for parts in apart(MEMBERS[task.asked_of], seen, meaning is not None):
-        for name, _ in parts:
+    so_far = Chosen()
+    for groups_of_blocks in apart(MEMBERS[task.asked_of], seen, meaning is not None):
+        names = [name for group in groups_of_blocks for name in group]
+        for name in names:
             if name not in blocks:
                 blocks[name] = new_block(name, meaning)
                 rows[name] = _stack(blocks[name].fit(seen, label_texts))
-        member, vote = choose(choosing, folds, parts, [part[at_hand] for part in scaled(parts, rows)], share)
-        share = member.label_share
+        member, vote = choose(choosing, folds, groups_of_blocks, {n: rows[n][at_hand] for n in names}, so_far)
         members.append(member)
         votes.append(vote)
     weights = fit_pool(votes, choosing.gold, ridge=POOL_RIDGE)
