@@ -11,7 +11,7 @@ from kdsl import config
 from kdsl.config import Settings
 from kdsl.errors import ConfigError
 
-JOBS = ("ingest", "fit", "label", "evaluate", "release", "explain", "seesaw", "sql", "demo")
+JOBS = ("ingest", "fit", "label", "evaluate", "release", "rules", "explain", "seesaw", "sql", "demo")
 
 
 def parse(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, Settings]:
@@ -53,15 +53,20 @@ def _parser() -> argparse.ArgumentParser:
         sub = subparsers.add_parser(
             job, help=summary, description=summary[0].upper() + summary[1:] + ".", allow_abbrev=False
         )
-        module(job).add_arguments(sub)
-        shared = sub.add_argument_group("settings of every job (defaults < --conf < environment KDSL_... < these)")
-        shared.add_argument("--lake", metavar="L", help="folder or URI of the Delta lake")
-        shared.add_argument("--releases", metavar="R", help="folder of the releases")
-        shared.add_argument("--taxonomy", metavar="FILE", help="YAML file of tasks and labels")
-        shared.add_argument("--master", metavar="URL", help="Spark master, as local[4] or spark://host:7077")
-        shared.add_argument("--conf", metavar="FILE", action="append", help="YAML settings; may be given again")
-        shared.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any setting, dotted key")
+        # A job of several actions gives the parser of each.
+        for leaf in module(job).add_arguments(sub) or [sub]:
+            _add_shared(leaf)
     return parser
+
+
+def _add_shared(parser: argparse.ArgumentParser) -> None:
+    shared = parser.add_argument_group("settings of every job (defaults < --conf < environment KDSL_... < these)")
+    shared.add_argument("--lake", metavar="L", help="folder or URI of the Delta lake")
+    shared.add_argument("--releases", metavar="R", help="folder of the releases")
+    shared.add_argument("--taxonomy", metavar="FILE", help="YAML file of tasks and labels")
+    shared.add_argument("--master", metavar="URL", help="Spark master, as local[4] or spark://host:7077")
+    shared.add_argument("--conf", metavar="FILE", action="append", help="YAML settings; may be given again")
+    shared.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any setting, dotted key")
 
 
 if __name__ == "__main__":

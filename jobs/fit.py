@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import kdsl
-from jobs import console, ledger, registry
+from jobs import console, ledger, registry, rule_edits
 from jobs.examples import collect
 from jobs.lake import Lake
 from kdsl import release, taxonomy, training
@@ -16,13 +16,14 @@ from kdsl.dialogue import Item
 from kdsl.models import mllm_voter
 from kdsl.ocr import reader_version
 from kdsl.release import Manifest, Release, Score
+from kdsl.rules.ruleset import RuleSet
 from kdsl.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SUMMARY = "learn a release from the gold rows of split train"
-READS = ("conversations", "images", "gold_labels")
+READS = ("conversations", "images", "gold_labels", "rule_edits")
 WRITES = ("image_features", "releases")
 
 
@@ -46,6 +47,7 @@ def fit(lake: Lake, settings: Settings) -> Release:
     models = mllm_voter.fingerprints({name: getattr(settings.fit, name) for name in mllm_voter.NAMES})
     with ledger.recorded(lake, "fit", {"voters": settings.fit.voters}, READS, WRITES) as run:
         taught = collect(lake, settings, wanted, run)
+        hands = rule_edits.by_hand(lake, wanted)
         run.release_id = release.id_of(
             {
                 "examples": taught.keys,
@@ -55,10 +57,11 @@ def fit(lake: Lake, settings: Settings) -> Release:
                 "models": models,
                 "libraries": release.library_versions(),
                 "code": _code_digest(),
+                "by_hand": hands.to_dict(),
             }
         )
         run.count("examples", len(taught.keys))
-        found = _learn(settings, wanted, taught.by_task, run)
+        found = _learn(settings, wanted, taught.by_task, hands, run=run)
         promote, reason = registry.verdict(lake, settings, found.manifest)
         registry.register(lake, found, promote=promote, reason=reason)
         console.say(reason)
@@ -69,6 +72,8 @@ def _learn(
     settings: Settings,
     wanted: Taxonomy,
     examples: Mapping[str, Sequence[tuple[Item, str]]],
+    hands: RuleSet,
+    *,
     run: ledger.Run,
 ) -> Release:
     root = Path(settings.releases)
@@ -76,7 +81,7 @@ def _learn(
     if (root / release_id).is_dir():
         console.say(f"nothing new to learn: {release_id} was learned from the same gold with the same settings")
         return Release.open((root / release_id).resolve())
-    trained = training.train(wanted, examples, settings.fit, run.stage)
+    trained = training.train(wanted, examples, settings.fit, run.stage, hands)
     manifest = Manifest(
         release_id=release_id,
         created_at=release.now(),

@@ -109,6 +109,13 @@ RELEASES = Table(
     key=("release_id",),
     stamps=("scores", "created_at", "reason"),  # a release is immutable: it differs by promotion alone
 )
+RULE_EDITS = Table(
+    "rule_edits",
+    """edit_id STRING NOT NULL, task STRING NOT NULL, action STRING NOT NULL, rule_id STRING NOT NULL,
+    rule STRING NOT NULL, parent STRING, who STRING NOT NULL, why STRING, edited_at TIMESTAMP NOT NULL""",
+    key=("edit_id",),
+    constraints={"action_is_known": "action IN ('edit', 'pin', 'ban', 'write')"},
+)
 
 TABLES = {
     table.name: table
@@ -124,5 +131,6 @@ TABLES = {
         QUARANTINE,
         RUNS,
         RELEASES,
+        RULE_EDITS,
     )
 }

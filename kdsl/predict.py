@@ -11,7 +11,6 @@ import numpy as np
 from kdsl.dialogue import Item
 from kdsl.errors import ErrorCode, ReleaseError
 from kdsl.fusion.decide import Decision, decide
-from kdsl.fusion.facts import Evidential
 from kdsl.fusion.fusion import Fusion
 from kdsl.models.voter import Explains, LogProbs, Voter, kind
 from kdsl.release import Release
@@ -88,31 +87,24 @@ class Predictor:
                 name: np.array([answer.log_probs for answer in answers]).reshape(len(kept), len(self.labels[task]))
                 for name, answers in heard.items()
             }
-            decisions = self._decide(task, [batch[row] for row in kept], voices)
-            name, fingerprint = self._explaining(task)
-            for at, (row, decision) in enumerate(zip(kept, decisions, strict=True)):
-                why = heard[name][at].rules_fired if name else None
-                predictions[places[row]] = Prediction(decision, None, why, fingerprint)
+            name, voter = self._explaining(task)
+            why = [answer.rules_fired for answer in heard[name]] if name else [None] * len(kept)
+            facts = voter.facts_of([fired or () for fired in why]) if voter else None
+            decisions = decide(self.fusions[task], voices, facts) if kept else []
+            fingerprint = voter.fingerprint if voter else None
+            for row, decision, fired in zip(kept, decisions, why, strict=True):
+                predictions[places[row]] = Prediction(decision, None, fired, fingerprint)
             for row, bad in enumerate(failed):
                 if bad:
                     predictions[places[row]] = _refused(ErrorCode.VOTER_FAILED)
         return [prediction for prediction in predictions if prediction is not None]
 
-    def _explaining(self, task: str) -> tuple[str | None, str | None]:
-        """The task's voter that can tell why, and the fingerprint of its rules."""
+    def _explaining(self, task: str) -> tuple[str, Explains] | tuple[None, None]:
+        """The task's voter that can tell why, by name."""
         for name, voter in self.voters[task].items():
             if isinstance(voter, Explains):
-                return name, voter.fingerprint
+                return name, voter
         return None, None
-
-    def _decide(self, task: str, batch: Sequence[Item], said: Mapping[str, LogProbs]) -> list[Decision]:
-        if not batch:
-            return []
-        fusion, facts = self.fusions[task], None
-        if fusion.override.possible:
-            rules = [voter for voter in self.voters[task].values() if isinstance(voter, Evidential)]
-            facts = rules[0].facts(batch) if rules else None
-        return decide(fusion, said, facts)
 
     def _ask(self, name: str, voter: Voter, batch: Sequence[Item]) -> list[Answer | None]:
         try:

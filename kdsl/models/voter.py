@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from kdsl.dialogue import Item
 from kdsl.errors import ConfigError
+from kdsl.fusion.facts import Facts
 from kdsl.rules.fired import RuleFired
 from kdsl.taxonomy import Task
 
@@ -55,6 +56,10 @@ class Explains(Protocol):
         """What `log_probs` gives, and by item the rules that fired, said in that language; one evaluation for both."""
         ...
 
+    def facts_of(self, fired: Sequence[Sequence[RuleFired]]) -> Facts:
+        """The held-out records of the rules that `explained` said fired, by item."""
+        ...
+
 
 # fit(task, items, gold, groups, *, seed, **options) -> Voter: learn from labelled items. `groups` are the keys of
 # near-duplicates, for inner folds; the result is the same for the same items in any order.
@@ -68,6 +73,7 @@ class Kind:
     `options` are the fields of `FitSettings` that its fit takes. `hold_out` says that fitting is too dear for folds:
     the kind is scored by one fit on four fifths and asked of the last fifth only (groups whole, labels spread evenly).
     `looks` says that it needs `Picture.content`.
+    `by_hand` says that its fit takes the rules of people.
     """
 
     name: str
@@ -76,6 +82,7 @@ class Kind:
     options: tuple[str, ...] = ()
     hold_out: bool = False
     looks: bool = False
+    by_hand: bool = False
 
 
 def looked_at(voters: Mapping[str, Iterable[str]]) -> list[str]:
@@ -111,7 +118,7 @@ def kind(name: str) -> Kind:
     if name == "rules":
         from kdsl.models import rule_voter
 
-        return Kind("rules", rule_voter.fit, rule_voter.load, options=("rules_budget",))
+        return Kind("rules", rule_voter.fit, rule_voter.load, options=("rules_budget",), by_hand=True)
     if name in ("small", "large"):
         from kdsl.models import mllm_voter
 

@@ -1,0 +1,108 @@
+"""An edit of rules mints a child: other voters' files as they were, rules changed, fusion refitted, no model run."""
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from kdsl import child, release, training
+from kdsl.config import FitSettings, ReaderSettings
+from kdsl.predict import Predictor
+from kdsl.release import Manifest, Release, Score
+from kdsl.rules import hands
+from kdsl.rules.atom import Words
+from kdsl.rules.rule import Rule
+from kdsl.rules.ruleset import RuleSet
+from kdsl.taxonomy import Taxonomy
+from tests.test_voter_contract import GOLD, ITEMS, TASK
+
+TAXONOMY = Taxonomy(name="shop", tasks=(TASK,))
+WRITTEN = Rule("intent", "refund", (Words("last_user", "any_of", ("money", "refund")),))
+
+
+@pytest.fixture(scope="module")
+def parent(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    settings = FitSettings(voters=("linear", "rules"), encoder="", rules_budget=40, folds=2, seed=3)
+    examples = {"intent": list(zip(ITEMS, GOLD, strict=True))}
+    learned = training.train(TAXONOMY, examples, settings, lambda name: nullcontext())
+    one = learned["intent"]
+    manifest = Manifest(
+        release_id="rel-parent",
+        created_at=release.now(),
+        libraries=release.library_versions(),
+        taxonomy=TAXONOMY.name,
+        taxonomy_digest=TAXONOMY.digest,
+        reader=ReaderSettings(),
+        reader_version="v",
+        table_versions={},
+        settings=settings.model_dump(mode="json"),
+        voters={"intent": tuple(one.voters)},
+        scores={"intent": Score.of(one.verdict.scores)},
+        uses={"intent": one.verdict.uses},
+    )
+    return release.write(
+        tmp_path_factory.mktemp("releases"),
+        manifest,
+        TAXONOMY,
+        {"intent": one.voters},
+        learned={"intent": sorted(one.held.ids)},
+        fused={"intent": (one.fusion, one.held)},
+    )
+
+
+def by_hand(*edits: hands.Edit) -> RuleSet:
+    return hands.replay([(edit.action, edit.rule_json()) for edit in edits], TAXONOMY)[0]
+
+
+def items() -> dict[str, dict[str, object]]:
+    return {"intent": {item.item_id: item for item in ITEMS}}
+
+
+def files(where: Release, voter: str) -> dict[str, str]:
+    prefix = f"voters/intent/{voter}/"
+    return {name: digest for name, digest in where.manifest.files.items() if name.startswith(prefix)}
+
+
+def test_a_child_differs_in_its_rules_and_fusion_and_runs_no_model(
+    parent: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kdsl.models.linear.LinearVoter.log_probs", None)  # whoever asked it would fail
+    victim = child.rules_of(parent, "intent").active()[0]
+    edits = by_hand(hands.banned(victim), hands.written(WRITTEN, "ann"))
+    assert child.tasks_of(parent, edits) == ["intent"]
+    minted = child.mint(parent, edits, items())
+    assert minted.manifest.parent == "rel-parent"
+    assert files(minted, "linear") == files(parent, "linear")
+    assert files(minted, "rules") != files(parent, "rules")
+    states = {rule.rule_id: rule.state for rule in child.rules_of(minted, "intent").rules}
+    assert states[victim.rule_id] == "banned"
+    assert states[WRITTEN.rule_id] == "written"
+    assert child.tasks_of(minted, edits) == []
+    old, new = parent.held_out("intent"), minted.held_out("intent")
+    assert (new.ids, new.voters) == (old.ids, old.voters)
+    assert (new.said["linear"] == old.said["linear"]).all()
+    assert minted.manifest.score("intent").n == len(ITEMS)
+
+
+def test_the_same_edits_find_the_child_that_is_there(parent: Release) -> None:
+    edits = by_hand(hands.written(WRITTEN, "ann"))
+    assert child.mint(parent, edits, items()) == child.mint(parent, edits, {})
+
+
+def test_a_child_labels(parent: Release) -> None:
+    minted = child.mint(parent, by_hand(hands.written(WRITTEN, "ann")), items())
+    predictions = Predictor.load(minted, 1_000).predict(ITEMS)
+    assert all(prediction.error_code is None for prediction in predictions)
+    why = [rule for prediction in predictions for rule in prediction.rules_fired or ()]
+    assert WRITTEN.rule_id in {rule.rule_id for rule in why}
+
+
+def test_a_release_learned_before_there_was_a_record_says_what_to_do(parent: Release, tmp_path: Path) -> None:
+    from kdsl.errors import ReleaseError
+    from kdsl.models import rule_voter
+
+    for file in parent.folder("intent", "rules").iterdir():
+        if file.name != "search.json":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(ReleaseError, match=r"search\.json .* Run fit again"):
+        rule_voter.amended(tmp_path, TASK, by_hand(), items=ITEMS, gold=GOLD, groups=GOLD)
