@@ -47,7 +47,7 @@ def main() -> None:
     """Print a table and the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--conf", default="conf/miniature.yaml", help="whose settings the models have")
-    parser.add_argument("--models", nargs="+", choices=("small", "large"), default=["large", "small"])
+    parser.add_argument("--models", nargs="+", choices=("small", "large"), default=["large"])
     parser.add_argument("--examples", nargs="+", type=int, default=[20], help="a label, 20 at most")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=["lora", "augmented"])
     parser.add_argument("--permutations", type=int, default=1)

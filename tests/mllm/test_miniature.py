@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import asdict
 from random import Random
 
 import numpy as np
@@ -11,7 +12,7 @@ from kdsl.demo.intents import INTENTS
 from kdsl.demo.miniature import __main__ as command
 from kdsl.demo.miniature import build, corpus, train
 from kdsl.demo.miniature.blocks import BLOCKS
-from kdsl.demo.miniature.recipe import RECIPES, Recipe, Shape
+from kdsl.demo.miniature.recipe import RECIPES, SEED, WEIGHTS, Recipe, Shape
 from kdsl.demo.miniature.screens import kinds
 from kdsl.demo.miniature.shots import shot
 from kdsl.demo.miniature.train import Trainer, make
@@ -115,6 +116,17 @@ def test_what_training_writes_loads_as_any_checkpoint(tmp_path, intent, capsys):
     scored = scorer.score(intent, [Item("a", "intent", (Turn("user", "where is it"),))], {})
     assert np.isfinite(scored.log_probs).all()
     assert not (tmp_path / "little" / "unfinished").exists()
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if (WEIGHTS / name).exists()])
+def test_the_committed_weights_are_those_of_the_recipe(name):
+    told = json.loads((WEIGHTS / name / "training.json").read_text())
+    assert told["recipe"] == json.loads(json.dumps(asdict(RECIPES[name])))
+    assert told["seed"] == SEED
+    assert told["curve"][-1]["step"] == RECIPES[name].steps
+    assert (WEIGHTS / name / "model.safetensors").stat().st_size <= 5_000_000
+    scorer = Scorer.load(ModelSettings(path=str(WEIGHTS / name), device="cpu"))
+    assert sum(value.numel() for value in scorer.loaded.model.parameters()) <= 2_400_000
 
 
 def test_an_unknown_name_is_refused(capsys):
