@@ -84,7 +84,7 @@ class FitSettings(_Section):
     """How a release is learned."""
 
     voters: tuple[str, ...] = Field(
-        ("linear",), min_length=1, description="where it is not set, small and large join if they have a path"
+        ("linear", "rules"), min_length=1, description="where it is not set, small and large join if they have a path"
     )
     folds: int = Field(4, ge=2, le=20, description="folds of the out-of-fold predictions")
     seed: int = 7

@@ -89,6 +89,7 @@ def test_pictures_kept_as_files_are_read_by_the_worker(shop, night, tmp_path: Pa
 
     for name, item in inline.items():
         picture = {"sha256": item.pictures[0].sha256, "width": 1, "height": 1, "lines": [], "error_code": None}
+        picture["thumbnail"] = None
         row = {
             "item_id": name,
             "task": "scene",
