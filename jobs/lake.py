@@ -173,7 +173,11 @@ class Lake:
             self.retry(name, delete)
 
     def append(self, name: str, rows: "DataFrame") -> None:
-        """Add rows; a table made by an earlier version gets the columns that it lacks."""
+        """Add rows; a table made by an earlier version gets the columns that it lacks.
+
+        Raises:
+            LostToConcurrentWriter: another writer won every retry.
+        """
         writer = rows.write.format("delta").mode("append").option("mergeSchema", "true")
         path = self.ensure(name)
         self.retry(name, lambda: writer.save(path))

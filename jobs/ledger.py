@@ -83,5 +83,4 @@ def _write(lake: "Lake", run: Run, state: str) -> None:
         run.message,
     )
     frame = lake.spark.createDataFrame([row], RUNS.columns)
-    path = lake.ensure("runs")
-    lake.retry("runs", lambda: frame.coalesce(1).write.format("delta").mode("append").save(path))
+    lake.append("runs", frame.coalesce(1))

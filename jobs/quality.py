@@ -75,9 +75,7 @@ def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[da
         if stored.get(key) != e
     ]
     if rows:
-        path = lake.ensure("batch_metrics")
-        frame = lake.spark.createDataFrame(rows, BATCH_METRICS.columns).coalesce(1)
-        lake.retry("batch_metrics", lambda: frame.write.format("delta").mode("append").save(path))
+        lake.append("batch_metrics", lake.spark.createDataFrame(rows, BATCH_METRICS.columns).coalesce(1))
 
 
 def _quality(lake: Lake, release: Release, days: Days) -> dict[Key, Estimate]:

@@ -8,7 +8,7 @@ from jobs import console, options, registry, votes
 from jobs.lake import Lake
 from kdsl.config import Settings
 from kdsl.errors import ConfigError, ReleaseError
-from kdsl.release import Release, read_manifest, verify
+from kdsl.release import Release
 from kdsl.release_diff import difference
 
 if TYPE_CHECKING:
@@ -109,9 +109,7 @@ def _rollback(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
 def _verify(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:  # noqa: ARG001 - every action's form
     known = args.ids or sorted(folder.name for folder in Path(settings.releases).glob("rel-*"))
     for release_id in known:
-        path = Path(settings.releases) / release_id
-        verify(path, read_manifest(path))
-        Release.open(path.resolve())
+        Release.open((Path(settings.releases) / release_id).resolve())  # reads and hashes every file
         console.say(f"{release_id}: whole, every file of the recorded hash")
 
 

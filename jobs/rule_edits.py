@@ -45,6 +45,4 @@ def append(lake: Lake, edits: Sequence[Edit], who: str, why: str | None) -> None
         )
         for number, edit in enumerate(edits)
     ]
-    path = lake.ensure("rule_edits")
-    frame = lake.spark.createDataFrame(rows, RULE_EDITS.columns).coalesce(1)
-    lake.retry("rule_edits", lambda: frame.write.format("delta").mode("append").save(path))
+    lake.append("rule_edits", lake.spark.createDataFrame(rows, RULE_EDITS.columns).coalesce(1))

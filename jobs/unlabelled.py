@@ -11,7 +11,6 @@ from jobs.lake import Lake
 from jobs.votes import KEY
 from kdsl.estimate import drift, estimate
 from kdsl.metrics import Estimate
-from kdsl.models.voter import LogProbs
 from kdsl.release import Release
 
 if TYPE_CHECKING:
@@ -56,14 +55,10 @@ def estimates(lake: Lake, release: Release, days: Collection[date]) -> dict[tupl
 
 def _estimated(release: Release, task: str, rows: "list[Row]") -> tuple[Estimate, float]:
     fusion, reference = release.fusion(task), release.reference(task)
-    silent = [np.nan] * len(fusion.labels)
     by_row = [{vote["voter"]: vote["log_probs"] for vote in row["votes"]} for row in rows]
-    said: dict[str, LogProbs] = {
-        name: np.array([votes.get(name) or silent for votes in by_row], dtype=np.float64) for name in fusion.voters
-    }
     place = {label: number for number, label in enumerate(fusion.labels)}
     label = np.array([place.get(row["label"], -1) for row in rows], dtype=np.int64)
-    log_probs = fusion(said).log_probs
+    log_probs = fusion.of_stored(by_row).log_probs
     total = int(rows[0]["rows"])
     found = estimate(reference, log_probs, label, seed=release.manifest.settings.get("seed", 0), rows=total)
     return found, drift(reference, log_probs, label)

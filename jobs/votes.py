@@ -38,8 +38,7 @@ def keep(lake: Lake, manifest: Manifest, predicted: "DataFrame", dates: Collecti
     if lake.has("votes"):
         key = [*KEY, "event_date"]
         rows = rows.join(lake.df("votes").where(among(dates)).select(*key), key, "left_anti")
-    path = lake.ensure("votes")
-    lake.retry("votes", lambda: rows.write.format("delta").mode("append").save(path))
+    lake.append("votes", rows)
 
 
 def _digest(manifest: Manifest) -> "Column":

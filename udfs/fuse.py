@@ -3,11 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from kdsl.fusion.fusion import Fusion
-from kdsl.models.voter import LogProbs
 
 COMPARED = pa.schema(
     [("item_id", pa.string()), ("task", pa.string()), ("old", pa.string()), ("new", pa.string()), ("known", pa.bool_())]
@@ -40,9 +38,7 @@ def compare_batches(old: Side, new: Side) -> Callable[[Batches], Batches]:
 
 
 def _labels(fusion: Fusion, digests: Mapping[str, str], votes: list[dict[str, list[float] | None]]) -> list[str | None]:
-    silent = [np.nan] * len(fusion.labels)
-    said: dict[str, LogProbs] = {
-        voter: np.array([row[digests[voter]] or silent for row in votes], dtype=np.float64).reshape(len(votes), -1)
-        for voter in fusion.voters
-    }
-    return [fusion.labels[label] if label >= 0 else None for label in fusion(said).label] if votes else []
+    if not votes:
+        return []
+    by_voter = [{voter: row[digests[voter]] for voter in fusion.voters} for row in votes]
+    return [fusion.labels[label] if label >= 0 else None for label in fusion.of_stored(by_voter).label]

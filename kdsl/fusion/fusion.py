@@ -76,6 +76,20 @@ class Fusion(BaseModel):
             label = np.where(score < self.threshold, -1, label)
         return Fused(label, np.minimum(score, 1.0), log_probs, calibrated, overruled_by)
 
+    def of_stored(self, votes: Sequence[Mapping[str, Sequence[float] | None]]) -> Fused:
+        """Fuse votes as the table `votes` holds them, one mapping of voter to log-probabilities a row.
+
+        A voter that is missing, or has None, abstains.
+        """
+        silent = [np.nan] * len(self.labels)
+        shape = len(votes), len(self.labels)
+        return self(
+            {
+                name: np.array([row.get(name) or silent for row in votes], dtype=np.float64).reshape(shape)
+                for name in self.voters
+            }
+        )
+
     def save(self, file: Path) -> None:
         """Write JSON."""
         file.write_text(self.model_dump_json(indent=1), encoding="utf-8")
