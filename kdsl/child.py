@@ -2,14 +2,14 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from kdsl import release
 from kdsl.dialogue import Item
-from kdsl.fusion.facts import Facts
+from kdsl.fusion.facts import joined, out_of_fold
 from kdsl.fusion.fusion import Fusion
 from kdsl.fusion.held_out import HeldOut
 from kdsl.fusion.nested import Verdict, refit
@@ -67,7 +67,7 @@ def rules_of(parent: Release, task: str) -> RuleSet:
     """
     if RULES not in parent.manifest.voters.get(task, ()):
         return RuleSet(parent.taxonomy.name)
-    return rule_voter.load(parent.folder(task, RULES), parent.taxonomy.task(task)).rules
+    return rule_voter.read_rules(parent.folder(task, RULES), parent.taxonomy.task(task))
 
 
 def mint(parent: Release, by_hand: RuleSet, items: Mapping[str, Mapping[str, Item]]) -> Release:
@@ -130,13 +130,15 @@ def _amended(parent: Release, task: str, by_hand: RuleSet, items: Mapping[str, I
     votes[known] = said
     asked = np.zeros(len(held.ids), dtype=bool)
     asked[known] = True
-    banned = [rule.rule_id for rule in voter.rules.rules if not rule.active]
-    held = held.with_voter(RULES, votes, asked, _without(held.facts, banned))
     settings = parent.manifest.settings
+    folds = held.folds(settings["folds"], settings["seed"])  # those of `kdsl.learn.hear`
+    by_person = [rule.rule_id for rule in voter.rules.active() if rule.provenance.source == "person"]
+    theirs = voter.facts([items[held.ids[row]] for row in known]).of(by_person)
+    banned = [rule.rule_id for rule in voter.rules.rules if not rule.active]
+    kept = held.facts.without([*banned, *by_person])
+    facts = joined(
+        [(np.arange(len(held.ids)), kept), (np.array(known), out_of_fold(theirs, held.gold[known], folds[known]))]
+    )
+    held = held.with_voter(RULES, votes, asked, facts)
     fusion, verdict = refit(held, seed=settings["seed"], precision=settings.get("precision"))
     return Task(voter, held, fusion, verdict)
-
-
-def _without(facts: Facts, rules: list[str]) -> Facts:
-    kept = ~np.isin(facts.rule, np.array(rules, dtype=np.str_))
-    return replace(facts, **{name: column[kept] for name, column in facts.arrays().items()})

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 
+from kdsl.child import rules_of
 from kdsl.fusion.fusion import Fusion
 from kdsl.release import Release
-from kdsl.rules import parse
-from kdsl.rules.ruleset import RuleSet, diff
+from kdsl.rules.ruleset import diff
 from kdsl.rules.sentence import sentence
-
-RULES_FILE = "rules.yaml"
 
 
 def difference(old: Release, new: Release) -> list[str]:
@@ -40,14 +38,12 @@ def _task(old: Release, new: Release, task: str) -> Iterator[str]:
         if before != score:
             yield f"{task}: held-out weighted F1 of {name} {before or 'none'} -> {score}"
     yield from _fusion(task, old.fusion(task), new.fusion(task))
-    before_rules, after_rules = _rules(old, task), _rules(new, task)
-    if before_rules or after_rules:
-        changed = diff(before_rules or RuleSet("", (), {}), after_rules or RuleSet("", (), {}))
-        for word, rules in (("gone", changed.gone), ("added", changed.added)):
-            for rule in rules:
-                yield f"{task}: rule {word}: {rule.rule_id} {sentence(rule, new.taxonomy.language)}"
-        for one, other in changed.changed:
-            yield f"{task}: rule {other.rule_id} was {one.state}, is {other.state}"
+    changed = diff(rules_of(old, task), rules_of(new, task))
+    for word, rules in (("gone", changed.gone), ("added", changed.added)):
+        for rule in rules:
+            yield f"{task}: rule {word}: {rule.rule_id} {sentence(rule, new.taxonomy.language)}"
+    for one, other in changed.changed:
+        yield f"{task}: rule {other.rule_id} was {one.state}, is {other.state}"
 
 
 def _fusion(task: str, old: Fusion, new: Fusion) -> Iterator[str]:
@@ -61,12 +57,6 @@ def _fusion(task: str, old: Fusion, new: Fusion) -> Iterator[str]:
         yield f"{task}: abstains below {_number(old.threshold)} -> {_number(new.threshold)}"
     if (old.override.all_rules, old.override.rules) != (new.override.all_rules, new.override.rules):
         yield f"{task}: rules that may overrule {_overrides(old)} -> {_overrides(new)}"
-
-
-def _rules(release: Release, task: str) -> RuleSet | None:
-    files = [release.folder(task, voter) / RULES_FILE for voter in release.manifest.voters[task]]
-    found = [parse.load(file) for file in files if file.is_file()]
-    return found[0] if found else None
 
 
 def _overrides(fusion: Fusion) -> str:

@@ -84,6 +84,20 @@ def test_a_child_differs_in_its_rules_and_fusion_and_runs_no_model(
     assert minted.manifest.score("intent").n == len(ITEMS)
 
 
+def test_a_written_rule_has_the_record_that_a_fit_would_give_it_so_it_may_overrule(parent: Release) -> None:
+    edits = by_hand(hands.written(WRITTEN, "ann"))
+    minted = child.mint(parent, edits, items()).held_out("intent").facts.of([WRITTEN.rule_id])
+    settings = FitSettings.model_validate(parent.manifest.settings)
+    examples = list(zip(ITEMS, GOLD, strict=True))
+    fitted = training.train(TAXONOMY, {"intent": examples}, settings, lambda name: nullcontext(), edits)
+    expected = fitted["intent"].held.facts.of([WRITTEN.rule_id])
+    told = [sorted(zip(f.row, f.label, f.right, f.fired, strict=True)) for f in (minted, expected)]
+    assert told[0] == told[1]
+    assert len(told[0]) > 1
+    # Of the rows that it fires on, a row's own fold has no part in the record.
+    assert all(fired < len(told[0]) for _, _, _, fired in told[0])
+
+
 def test_the_same_edits_find_the_child_that_is_there(parent: Release) -> None:
     edits = by_hand(hands.written(WRITTEN, "ann"))
     assert child.mint(parent, edits, items()) == child.mint(parent, edits, {})

@@ -1,7 +1,7 @@
 """Rules as evidence: which rules fired on which rows, and how often each was right where it was not grown."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -36,6 +36,17 @@ class Facts:
         moved = np.array([place[row] for row in self.row[kept].tolist()], dtype=np.int64)
         return Facts(moved, self.rule[kept], self.label[kept], self.right[kept], self.fired[kept])
 
+    def of(self, rules: Sequence[str]) -> "Facts":
+        """The entries of these rules."""
+        return self._where(np.isin(self.rule, np.array(rules, dtype=np.str_)))
+
+    def without(self, rules: Sequence[str]) -> "Facts":
+        """The entries of the other rules."""
+        return self._where(~np.isin(self.rule, np.array(rules, dtype=np.str_)))
+
+    def _where(self, chosen: NDArray[np.bool_]) -> "Facts":
+        return Facts(**{name: column[chosen] for name, column in self.arrays().items()})
+
     def arrays(self) -> dict[str, Any]:
         """By field name, to be saved."""
         return {name: getattr(self, name) for name in ("row", "rule", "label", "right", "fired")}
@@ -54,6 +65,26 @@ def none() -> Facts:
     """No rule fired anywhere."""
     empty = np.zeros(0, dtype=np.int64)
     return Facts(empty, np.zeros(0, dtype=np.str_), empty, empty, empty)
+
+
+def out_of_fold(facts: Facts, gold: Numbers, folds: Numbers) -> Facts:
+    """The entries with the record of each rule on the rows of the other folds: of rules that grew on no row.
+
+    Args:
+        facts: entries over all rows.
+        gold: label index of each row.
+        folds: fold of each row.
+    """
+    right = facts.label == gold[facts.row]
+    key = np.unique(facts.rule, return_inverse=True)[1]
+    n_folds = int(folds.max(initial=0)) + 1
+    both = key * n_folds + folds[facts.row]
+    record = []
+    for counted in (right, np.ones(len(right), dtype=bool)):
+        whole = np.bincount(key, counted, key.max(initial=0) + 1)
+        own = np.bincount(both, counted, (key.max(initial=0) + 1) * n_folds)
+        record.append((whole[key] - own[both]).astype(np.int64))
+    return replace(facts, right=record[0], fired=record[1])
 
 
 def joined(parts: Sequence[tuple[Numbers, Facts]]) -> Facts:

@@ -4,7 +4,8 @@ Saved as `rules.yaml`, which people read and edit, and `rules.json` with weights
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,28 @@ def load(folder: Path, task: Task) -> RulesVoter:
         ReleaseError: a file is missing or broken, the rules are not those that the weights belong to, or the voter
             was made for another task or other labels.
     """
-    try:
+    rules, data = _read(folder, task)
+    with _usable(folder, task):
+        return RulesVoter(
+            task,
+            rules,
+            weights={str(rule): float(weight) for rule, weight in data["weights"].items()},
+            log_prior=[float(value) for value in data["log_prior"]],
+            calibration=Calibration(**data["calibration"]),
+        )
+
+
+def read_rules(folder: Path, task: Task) -> RuleSet:
+    """The rules of a saved voter, to be looked at: nothing is compiled.
+
+    Raises:
+        ReleaseError: as `load`.
+    """
+    return _read(folder, task)[0]
+
+
+def _read(folder: Path, task: Task) -> tuple[RuleSet, dict[str, Any]]:
+    with _usable(folder, task):
         data: dict[str, Any] = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
         if data["format"] != FORMAT:
             raise ValueError(f"format {data['format']!r:.20}, this version reads {FORMAT}")
@@ -144,13 +166,13 @@ def load(folder: Path, task: Task) -> RulesVoter:
         rules = parse.load(folder / YAML_FILE)
         if rules.fingerprint != data["fingerprint"]:
             raise ValueError("the rules are not those that the weights were fitted for")
-        return RulesVoter(
-            task,
-            rules,
-            weights={str(rule): float(weight) for rule, weight in data["weights"].items()},
-            log_prior=[float(value) for value in data["log_prior"]],
-            calibration=Calibration(**data["calibration"]),
-        )
+        return rules, data
+
+
+@contextmanager
+def _usable(folder: Path, task: Task) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuleError) as error:
         raise ReleaseError(
             f"voter rules in {folder} cannot be used for task {task.name!r} ({type(error).__name__}: {error}); "

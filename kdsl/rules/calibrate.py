@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.models.logistic import log_softmax
+
 SLOPES = np.geomspace(0.2, 1.5, 40)
 PRECISION = 0.9  # share right that rules speaking alone should reach
 LEAST = 10  # rows from which such a share is read
@@ -40,9 +42,9 @@ def calibrate(sums: Floats, priors: Floats, fired: NDArray[np.bool_], gold: NDAr
         return Calibration(1.0, 2.0, len(gold), 0.0, 0.0, 0.0)
     sums, priors, gold_fired = sums[fired], priors[fired], gold[fired]
     at = np.arange(len(gold_fired))
-    losses = [-np.log(_probabilities(sums * slope + priors)[at, gold_fired] + 1e-300).mean() for slope in SLOPES]
+    losses = [-log_softmax(sums * slope + priors)[at, gold_fired].mean() for slope in SLOPES]
     slope = float(SLOPES[int(np.argmin(losses))])
-    p = _probabilities(sums * slope + priors)
+    p = np.exp(log_softmax(sums * slope + priors))
     sure, right = p.max(axis=1), p.argmax(axis=1) == gold_fired
     speak, spoken = 2.0, 0
     for threshold in np.unique(sure)[::-1]:
@@ -51,8 +53,3 @@ def calibrate(sums: Floats, priors: Floats, fired: NDArray[np.bool_], gold: NDAr
             speak, spoken = float(threshold), int(over.sum())
     n = len(gold)
     return Calibration(slope, speak, n, float(fired.mean()), float(right.mean()), spoken / n)
-
-
-def _probabilities(scores: Floats) -> Floats:
-    raised = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.models.logistic import log_softmax
 from kdsl.rules.calibrate import Calibration, calibrate
 from kdsl.rules.examples import Examples, rows_of
 from kdsl.rules.provenance import Evidence, Provenance
@@ -28,10 +29,9 @@ class Sums:
 
     def log_probs(self, slope: float) -> Floats:
         """Log-probabilities (rows, labels), a row all NaN where no rule fired."""
-        scores = self.weights * slope + self.priors
-        scores -= np.logaddexp.reduce(scores, axis=1, keepdims=True)
-        scores[~self.fired] = np.nan
-        return np.asarray(scores)
+        said = log_softmax(self.weights * slope + self.priors)
+        said[~self.fired] = np.nan
+        return said
 
 
 @dataclass(frozen=True)

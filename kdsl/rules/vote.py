@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.models.logistic import log_softmax
 from kdsl.rules.engine import Engine
 from kdsl.rules.errors import RuleError
 from kdsl.rules.fired import Fired
@@ -47,7 +48,6 @@ class Ballot:
         fired = self.engine.evaluate(columns)
         scores = np.tile(self.log_prior, (len(fired), 1))
         np.add.at(scores, (fired.rows(), self.targets[fired.indices]), self.weights[fired.indices])
-        top = scores.max(axis=1, keepdims=True)
-        scores -= top + np.log(np.exp(scores - top).sum(axis=1, keepdims=True))
-        scores[np.diff(fired.indptr) == 0] = np.nan
-        return scores, fired
+        said = log_softmax(scores)
+        said[np.diff(fired.indptr) == 0] = np.nan
+        return said, fired
