@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs import console
-from jobs.items import shown, targets, with_pictures
+from jobs.items import shown, targets
 from jobs.lake import Lake
 from jobs.ledger import Run
 from jobs.perceive import perceive
+from jobs.seen import seen
 from kdsl.arrow import items_of
 from kdsl.config import Settings
 from kdsl.dialogue import Item
@@ -46,12 +47,11 @@ def collect(lake: Lake, settings: Settings, wanted: Taxonomy, run: Run) -> Examp
             perceive(lake, settings, settings.reader, pictures, run)
     with run.stage("collect examples"):
         looked = looked_at({task.name: settings.fit.voters for task in wanted.tasks})
-        rows = with_pictures(lake, items.drop("label"), pictures, reader_version(settings.reader), looked)
+        rows = seen(lake, items, reader_version(settings.reader), looked)
         table = rows.join(gold, ["item_id", "task"]).orderBy("task", "item_id").toArrow()
-    root = settings.ingest.image_root
     by_task: dict[str, list[tuple[Item, str]]] = {}
-    items_in_order = (item for batch in table.to_batches() for item in items_of(batch, root))
-    for item, label in zip(items_in_order, table.column("label").to_pylist(), strict=True):
+    in_order = items_of(table, settings.ingest.image_root)
+    for item, label in zip(in_order, table.column("label").to_pylist(), strict=True):
         by_task.setdefault(item.task, []).append((item, label))
     if not by_task:
         raise ConfigError(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs import console, options, registry, votes
+from jobs.items import within
 from jobs.lake import Lake
 from kdsl.config import Settings
 from kdsl.errors import ConfigError, ReleaseError
@@ -68,13 +69,17 @@ def _diff(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
     for line in difference(old, new) or ["no difference"]:
         console.say(line)
     if args.start and args.end:
-        changed, unknown, n = votes.compare(lake, old, new, options.days_of(args))
-        console.say(
-            f"of {n} items from {args.start} to {args.end}, {sum(len(ids) for ids in changed.values())} change:"
-        )
-        for (task, one, other), ids in sorted(changed.items(), key=lambda pair: -len(pair[1])):
+        from pyspark.sql import functions as F
+
+        rows = votes.compare(lake, old, new, within(options.days_of(args))).localCheckpoint()
+        n, unknown = rows.agg(F.count("*"), F.count_if(~F.col("known"))).collect()[0]
+        moved = rows.where("known AND NOT old <=> new").groupBy("task", "old", "new")
+        changes = moved.agg(F.count("*").alias("n"), F.slice(F.array_sort(F.collect_list("item_id")), 1, SHOWN_IDS + 1))
+        found = changes.orderBy(F.desc("n"), "task", "old", "new").collect()
+        console.say(f"of {n} items from {args.start} to {args.end}, {sum(row['n'] for row in found)} change:")
+        for task, one, other, count, ids in found:
             shown = ", ".join(ids[:SHOWN_IDS]) + (", ..." if len(ids) > SHOWN_IDS else "")
-            console.say(f"  {len(ids):5d} {task}: {one or 'abstained'} -> {other or 'abstained'} ({shown})")
+            console.say(f"  {count:5d} {task}: {one or 'abstained'} -> {other or 'abstained'} ({shown})")
         if unknown:
             console.say(
                 f"  {unknown} items lack votes of one of the two: label --shadow {new.manifest.release_id} first"

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from jobs import console, ledger, registry, rule_edits, rule_views
-from jobs.items import shown, targets, units, with_pictures
+from jobs.items import targets, units
 from jobs.lake import Lake
+from jobs.seen import seen
 from kdsl import child
 from kdsl.arrow import items_of
 from kdsl.config import Settings
@@ -103,9 +104,7 @@ def _learned(lake: Lake, release: Release) -> dict[str, dict[str, Item]]:
     wanted = [{"item_id": item_id, "task": task} for task, ids in release.learned().items() for item_id in ids]
     known = F.broadcast(lake.spark.createDataFrame(pa.Table.from_pylist(wanted)))
     rows = targets(lake, units(release.taxonomy, release.manifest.voters), F.lit(True)).join(known, ["item_id", "task"])
-    pictures = shown(lake, rows, F.lit(True)) if lake.has("images") else None
-    table = with_pictures(lake, rows, pictures, release.manifest.reader_version).toArrow()
     found: dict[str, dict[str, Item]] = {}
-    for item in (item for batch in table.to_batches() for item in items_of(batch)):
+    for item in items_of(seen(lake, rows, release.manifest.reader_version).toArrow()):
         found.setdefault(item.task, {})[item.item_id] = item
     return found

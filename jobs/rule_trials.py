@@ -4,11 +4,12 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jobs import console, registry, rule_views
-from jobs.items import shown, targets, with_pictures, within
+from jobs import console, registry, rule_views, votes
+from jobs.items import targets, within
 from jobs.lake import Lake
 from jobs.options import days_of
 from jobs.rule_changes import rule_of
+from jobs.seen import seen
 from kdsl import child
 from kdsl.config import Settings
 from kdsl.errors import ConfigError
@@ -76,32 +77,45 @@ def diff(lake: Lake, settings: Settings, release: Release, args: argparse.Namesp
             rule_views.show_rules(rules, new, f"{names}: {title}")
     if not (found.added or found.gone or found.changed):
         console.say(f"{names}: the same rules")
+    compared = votes.compare(lake, release, new, _days(args)).localCheckpoint()
     for task in sorted(set(release.manifest.voters) & set(new.manifest.voters)):
-        rows = lake.df("labels").where(_days(args)).where(F.col("task") == task).select("item_id", "task")
-        total = rows.count()
-        some = rows.orderBy(F.xxhash64("item_id"), "item_id").limit(args.rows)
-        items = _items(lake, release, task, _days(args), some, asked=[release, new]).localCheckpoint()
-        pairs = _pairs(items, (release, new), settings)
-        n, moved = sum(pairs.values()), {pair: count for pair, count in pairs.items() if pair[0] != pair[1]}
-        sampled = f" (a sample of {total:,} stored)" if n < total else ""
-        console.say(f"{task}: {sum(moved.values()):,} of {n:,} rows{sampled} would change label")
-        for (before, after), count in sorted(moved.items(), key=lambda pair: (-pair[1], pair[0])):
-            console.say(f"  {count:>8,} {before} to {after}")
+        rows = compared.where(F.col("task") == task)
+        _tell(task, _counted(rows.where("known")), "rows with stored votes")
+        unknown = rows.where("NOT known").select("item_id", "task")
+        if total := unknown.count():
+            some = unknown.orderBy(F.xxhash64("item_id"), "item_id").limit(args.rows)
+            items = _items(lake, release, task, _days(args), some, asked=[release, new]).localCheckpoint()
+            asked = _counted(_asked(items, (release, new), settings))
+            _tell(task, asked, f"rows asked of the models, a sample of {total:,} without stored votes")
 
 
-def _pairs(items: "DataFrame", releases: tuple[Release, Release], settings: Settings) -> dict[tuple[str, str], int]:
-    """How many of the items the two releases label how."""
+def _tell(task: str, pairs: dict[tuple[str, str], int], of: str) -> None:
+    moved = {pair: count for pair, count in pairs.items() if pair[0] != pair[1]}
+    console.say(f"{task}: {sum(moved.values()):,} of {sum(pairs.values()):,} {of}, would change label")
+    for (before, after), count in sorted(moved.items(), key=lambda pair: (-pair[1], pair[0])):
+        console.say(f"  {count:>8,} {before} to {after}")
+
+
+def _counted(said: "DataFrame") -> dict[tuple[str, str], int]:
+    """How many rows the two releases label how."""
     from pyspark.sql import functions as F
+
+    names = [F.coalesce(name, F.lit("nothing")).alias(name) for name in ("old", "new")]
+    rows = said.select(*names).groupBy("old", "new").count().collect()
+    return {(row["old"], row["new"]): row["count"] for row in rows}
+
+
+def _asked(items: "DataFrame", releases: tuple[Release, Release], settings: Settings) -> "DataFrame":
+    """The labels that the two releases give the items: old, new."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
     limits = settings.ingest.max_turn_chars, settings.ingest.image_root
     said = []
-    for number, release in enumerate(releases):
+    for name, release in zip(("old", "new"), releases, strict=True):
         predict = predict_batches(str(release.path), release.manifest.release_id, *limits)
         rows = items.mapInArrow(predict, from_arrow_schema(PREDICTED))
-        said.append(rows.select("item_id", F.coalesce("label", F.lit("nothing")).alias(f"says{number}")))
-    rows = said[0].join(said[1], "item_id").groupBy("says0", "says1").count()
-    return {(row["says0"], row["says1"]): row["count"] for row in rows.collect()}
+        said.append(rows.select("item_id", rows["label"].alias(name)))
+    return said[0].join(said[1], "item_id")
 
 
 def _items(
@@ -117,11 +131,8 @@ def _items(
     wanted = targets(lake, {task: release.taxonomy.task(task).asked_of}, days)
     if only is not None:
         wanted = wanted.join(only, ["item_id", "task"], "left_semi")
-    from pyspark.sql import functions as F
-
-    pictures = shown(lake, wanted, F.lit(True)) if lake.has("images") else None
     looked = {name for one in asked for name in looked_at(one.manifest.voters)}
-    return with_pictures(lake, wanted, pictures, release.manifest.reader_version, looked)
+    return seen(lake, wanted, release.manifest.reader_version, looked)
 
 
 def _days(args: argparse.Namespace) -> "Column":

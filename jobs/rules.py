@@ -53,7 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> list[argparse.ArgumentPars
     leaves["diff"].add_argument("old", metavar="OLD", help="id of a release")
     leaves["diff"].add_argument("new", metavar="NEW", nargs="?", help="id of another (default: the promoted one)")
     leaves["diff"].add_argument(
-        "--rows", type=int, default=2_000, metavar="N", help="stored rows asked, by hash of the id (default: 2000)"
+        "--rows",
+        type=int,
+        default=2_000,
+        metavar="N",
+        help="rows asked of the models where votes are not stored, by hash of the id (default: 2000)",
     )
     for name in ("test", "diff"):
         options.add_range(leaves[name], required=False)

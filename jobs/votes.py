@@ -4,16 +4,16 @@ from collections.abc import Collection
 from datetime import date
 from typing import TYPE_CHECKING
 
-from jobs.items import among, within
+from jobs.items import among, targets, units
 from jobs.lake import Lake
-from jobs.options import Days
+from jobs.seen import seen
 from kdsl.release import Manifest, Release
-from udfs.fuse import COMPARED, Side, compare_batches
+from kdsl.revote import model_digests
+from udfs.revote import SAYS, revote_batches
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-Change = tuple[str, str | None, str | None]
 KEY = ("item_id", "task", "voter_digest", "input_hash")
 
 
@@ -51,34 +51,35 @@ def _digest(manifest: Manifest) -> "Column":
     return F.create_map(*pairs)[F.concat_ws("/", "task", "vote.voter")]
 
 
-def compare(lake: Lake, old: Release, new: Release, days: Days) -> tuple[dict[Change, list[str]], int, int]:
-    """Items of those days by change (task, old label, new label), how many lack a vote, and how many there are.
+def compare(lake: Lake, old: Release, new: Release, days: "Column") -> "DataFrame":
+    """What two releases say of the labelled items of those days: item_id, task, old, new (null: abstains), known.
 
-    Both labels are fused anew from the votes, so no model is asked; rules that overrule have no part in it.
+    No model is asked: their votes are taken as stored, and an item of which one is missing is not `known`. Rules are
+    asked again, and may overrule.
     """
+    from pyspark.sql import functions as F
+
+    labelled = lake.df("labels").where(days & F.col("error_code").isNull()).select("item_id", "task", "input_hash")
+    shared = [task for task in old.manifest.voters if task in new.manifest.voters]
+    wanted = targets(lake, units(new.taxonomy, shared), days)
+    wanted = wanted.join(labelled, ["item_id", "task", "input_hash"], "left_semi")
+    sides = [
+        _says(lake, release, wanted, days).withColumnsRenamed({"says": name, "known": f"{name}_known"})
+        for name, release in (("old", old), ("new", new))
+    ]
+    both = sides[0].join(sides[1], ["item_id", "task"])
+    return both.select("item_id", "task", "old", "new", (F.col("old_known") & F.col("new_known")).alias("known"))
+
+
+def _says(lake: Lake, release: Release, wanted: "DataFrame", days: "Column") -> "DataFrame":
     from pyspark.sql import functions as F
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    newest = (
-        lake.df("labels").where(within(days) & F.col("error_code").isNull()).select("item_id", "task", "input_hash")
+    digests = [digest for voters in model_digests(release.manifest).values() for digest in voters.values()]
+    stored = lake.df("votes").where(days & F.col("voter_digest").isin(digests)).dropDuplicates(list(KEY))
+    votes = stored.groupBy("item_id", "task", "input_hash").agg(
+        F.map_from_entries(F.collect_list(F.struct("voter_digest", "log_probs"))).alias("votes")
     )
-    said = lake.df("votes").where(within(days)).dropDuplicates(list(KEY)).select(*KEY, "log_probs")
-    grouped = (
-        newest.join(said, ["item_id", "task", "input_hash"])
-        .groupBy("item_id", "task")
-        .agg(F.map_from_entries(F.collect_list(F.struct("voter_digest", "log_probs"))).alias("votes"))
-    )
-    compared = grouped.mapInArrow(compare_batches(_side(old), _side(new)), from_arrow_schema(COMPARED)).collect()
-    changed: dict[Change, list[str]] = {}
-    for row in sorted(compared, key=lambda row: row["item_id"]):
-        if row["known"] and row["old"] != row["new"]:
-            changed.setdefault((row["task"], row["old"], row["new"]), []).append(row["item_id"])
-    return changed, sum(not row["known"] for row in compared), len(compared)
-
-
-def _side(release: Release) -> Side:
-    manifest = release.manifest
-    return {
-        task: (release.fusion(task), {voter: manifest.voter_digest(task, voter) for voter in voters})
-        for task, voters in manifest.voters.items()
-    }
+    rows = seen(lake, wanted, release.manifest.reader_version).join(votes, ["item_id", "task", "input_hash"], "left")
+    revote = revote_batches(str(release.path), release.manifest.release_id)
+    return rows.mapInArrow(revote, from_arrow_schema(SAYS))

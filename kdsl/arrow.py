@@ -27,8 +27,8 @@ ITEM = pa.schema(
 )
 
 
-def items_of(batch: pa.RecordBatch, image_root: str = "") -> list[Item]:
-    """Items of a batch that has at least the columns of `ITEM`; pictures kept as files lie below `image_root`."""
+def items_of(batch: pa.RecordBatch | pa.Table, image_root: str = "") -> list[Item]:
+    """Items of a batch or table with at least the columns of `ITEM`; pictures kept as files lie below `image_root`."""
     return [item_of(row, image_root) for row in batch.select(ITEM.names).to_pylist()]
 
 

@@ -1,14 +1,18 @@
 """An edit of rules mints a child: other voters' files as they were, rules changed, fusion refitted, no model run."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kdsl import child, release, training
 from kdsl.config import FitSettings, ReaderSettings
+from kdsl.fusion.override import Override
+from kdsl.models.calibrate import Calibration
 from kdsl.predict import Predictor
 from kdsl.release import Manifest, Release, Score
+from kdsl.revote import Revoter
 from kdsl.rules import hands
 from kdsl.rules.atom import Words
 from kdsl.rules.rule import Rule
@@ -109,6 +113,24 @@ def test_a_child_labels(parent: Release) -> None:
     assert all(prediction.error_code is None for prediction in predictions)
     why = [rule for prediction in predictions for rule in prediction.rules_fired or ()]
     assert WRITTEN.rule_id in {rule.rule_id for rule in why}
+
+
+@pytest.mark.parametrize("overruling", [False, True])
+def test_stored_votes_say_again_what_was_said_and_rules_overrule_in_it(parent: Release, overruling: bool) -> None:
+    fusion = parent.fusion("intent")
+    if overruling:  # a pool in doubt that says the contrary, and rules that won
+        contrary = Calibration(method="temperature", slope=(-0.05,))
+        changes = {"uses": "pool", "pool_calibration": contrary, "override": Override(all_rules=True)}
+        fusion = fusion.model_copy(update=changes)
+    predictor, revoter = Predictor.load(parent, 1_000), Revoter.load(parent)
+    predictor = replace(predictor, fusions={"intent": fusion})
+    said = predictor.predict(ITEMS)
+    assert any(one.decision.decided_by.startswith("r") for one in said if one.decision.decided_by) == overruling
+    linear = parent.manifest.voter_digest("intent", "linear")
+    votes = [{linear: list(vote.log_probs)} for one in said for vote in one.decision.votes if vote.voter == "linear"]
+    again = replace(revoter, fusions={"intent": fusion}).says("intent", ITEMS, [*votes[:-1], {}])
+    assert [one.label for one in again[:-1]] == [one.decision.label for one in said[:-1]]
+    assert [one.known for one in again] == [True] * (len(ITEMS) - 1) + [False]
 
 
 def test_a_release_learned_before_there_was_a_record_says_what_to_do(parent: Release, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """People at the command line: they see rules, try one on the lake, change some, and the next fit remembers."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from jobs import cli, registry, rule_edits, rules
 from jobs.fit import fit
 from kdsl import child
 from kdsl.errors import ConfigError
+from kdsl.release import Manifest
 from kdsl.rules.errors import RuleError
 from tests.night import Shop
 
@@ -26,7 +28,9 @@ def call(shop: Shop, *argv: str) -> None:
     rules.run(shop.spark, shop.settings, args)
 
 
-def test_see_try_change_and_learn_again(shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_see_try_change_and_learn_again(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     victim = child.rules_of(shop.release, "intent").active()[0]
     call(shop, "list", "--task", "intent", "--label", victim.label)
     assert victim.rule_id in capsys.readouterr().out
@@ -58,12 +62,17 @@ def test_see_try_change_and_learn_again(shop: Shop, tmp_path: Path, capsys: pyte
     assert states[victim.rule_id] == "banned"
     assert "written" in states.values()
 
-    call(shop, "diff", shop.release.manifest.release_id, minted, "--rows", "10")
+    # Models are asked only where their votes are not stored, and both ways count the same rows.
+    call(shop, "diff", shop.release.manifest.release_id, minted)
     told = capsys.readouterr().out
     assert "added" in told
     assert "learned, now banned" in told
-    assert "intent: " in told
-    assert "rows (a sample of" in told
+    by_votes = re.findall(r"(intent: \d+ of \d+) rows with stored votes", told)
+    assert "asked of the models" not in told
+    monkeypatch.setattr(Manifest, "voter_digest", lambda *_: "never stored")
+    call(shop, "diff", shop.release.manifest.release_id, minted)
+    monkeypatch.undo()
+    assert re.findall(r"(intent: \d+ of \d+) rows asked of the models", capsys.readouterr().out) == by_votes != []
 
     file = tmp_path / "rules.yaml"
     call(shop, "export", str(file), "--release", minted)

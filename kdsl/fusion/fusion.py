@@ -76,7 +76,7 @@ class Fusion(BaseModel):
             label = np.where(score < self.threshold, -1, label)
         return Fused(label, np.minimum(score, 1.0), log_probs, calibrated, overruled_by)
 
-    def of_stored(self, votes: Sequence[Mapping[str, Sequence[float] | None]]) -> Fused:
+    def of_stored(self, votes: Sequence[Mapping[str, Sequence[float] | None]], facts: Facts | None = None) -> Fused:
         """Fuse votes as the table `votes` holds them, one mapping of voter to log-probabilities a row.
 
         A voter that is missing, or has None, abstains.
@@ -87,7 +87,8 @@ class Fusion(BaseModel):
             {
                 name: np.array([row.get(name) or silent for row in votes], dtype=np.float64).reshape(shape)
                 for name in self.voters
-            }
+            },
+            facts,
         )
 
     def save(self, file: Path) -> None:
