@@ -60,7 +60,7 @@ def _references(args: argparse.Namespace) -> Iterator[tuple[str, Reference]]:
     if args.mire:
         for task in ("intent", "scene"):
             held = _mire(args.mire, args.cache, task)
-            yield f"mire/{task}", reference(held, refit(held, seed=SEED)[0])
+            yield f"mire/{task}", reference(held, refit(held, seed=SEED)[0])[0]
 
 
 def _mire(folder: Path, cache: Path, name: str) -> HeldOut:

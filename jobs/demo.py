@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.rule import Rule
 
-from jobs import console, sql
+from jobs import console, report, sql
 from jobs.evaluate import evaluate
 from jobs.fit import fit
 from jobs.ingest import ingest
@@ -67,6 +67,9 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
         for title, query in QUERIES.items():
             console.say(title)
             sql.show(spark.sql(query), 28)
+    with _chapter("8. The same as a page", took):
+        page = report.write(lake, release, folder / "report.html")
+        console.say(f"  open {page} in a browser")
     console.out.print(Rule("Where the time went"))
     for name, seconds in took.items():
         console.say(f"  {name:<62} {seconds:6.1f} s")

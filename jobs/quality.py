@@ -18,7 +18,7 @@ from kdsl.metrics import Estimate
 from kdsl.release import Release
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, Row
 
 
 OF_QUALITY = ("weighted_f1", "f1", "rows", "abstain_rate", "error_rate")
@@ -65,34 +65,41 @@ def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[da
         figures[Key(day, task, "likeness", "")] = _plain(likeness, found.n)
         if likeness < unlabelled.DRIFTED:
             console.say(f"  {day} {task}: scores unlike those of the examples; its estimate of {found} is not reliable")
-    stored = _stored(lake, release, days)
+    before = stored(lake, release, days)
     # Gold or labels that went away take their figures with them: a figure of no rows is none.
-    figures |= {key: NONE for key in stored if key.metric in OF_QUALITY and key not in figures}
+    figures |= {key: NONE for key in before if key.metric in OF_QUALITY and key not in figures}
     now = datetime.now(UTC)
     rows = [
         (run.run_id, *key[:4], e.value, e.low, e.high, e.n, release.manifest.release_id, now)
         for key, e in sorted(figures.items())
-        if stored.get(key) != e
+        if before.get(key) != e
     ]
     if rows:
         lake.append("batch_metrics", lake.spark.createDataFrame(rows, BATCH_METRICS.columns).coalesce(1))
 
 
-def _quality(lake: Lake, release: Release, days: Days) -> dict[Key, Estimate]:
+def counted(lake: Lake, release: Release, days: Days) -> "list[Row]":
+    """Rows (event_date, task, gold, label, abstained, failed, count) of what the release said on those days.
+
+    `gold` is null where there is none, or where the release learned from it.
+    """
     from pyspark.sql import functions as F
 
     labels = lake.df("labels").where(within(days)).where(F.col("release_id") == release.manifest.release_id)
-    counted = (
+    return (
         labels.join(F.broadcast(held_out(lake, release)), ["item_id", "task"], "left")
         .groupBy("event_date", "task", "gold", "label", "abstained", F.col("error_code").isNotNull().alias("failed"))
         .count()
         .collect()
     )
+
+
+def _quality(lake: Lake, release: Release, days: Days) -> dict[Key, Estimate]:
     by_batch: dict[tuple[date, str], Counter[tuple[str | None, str | None]]] = defaultdict(Counter)
     rows: Counter[tuple[date, str]] = Counter()
     abstained: Counter[tuple[date, str]] = Counter()
     failed: Counter[tuple[date, str]] = Counter()
-    for row in counted:
+    for row in counted(lake, release, days):
         batch = (row["event_date"], row["task"])
         rows[batch] += row["count"]
         abstained[batch] += row["count"] * row["abstained"]
@@ -115,7 +122,7 @@ def _quality(lake: Lake, release: Release, days: Days) -> dict[Key, Estimate]:
     return figures
 
 
-def _stored(lake: Lake, release: Release, days: Days) -> dict[Key, Estimate]:
+def stored(lake: Lake, release: Release, days: Days) -> dict[Key, Estimate]:
     """The newest stored figure of each key, where it is this release's: one that labels again states itself again."""
     from pyspark.sql import functions as F
 

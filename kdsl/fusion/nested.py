@@ -1,6 +1,7 @@
 """Is the pool better than its best part? Asked of rows that no part of the fusion was fitted on."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from kdsl.fusion.fit import fit
 from kdsl.fusion.fusion import POOL, Fusion, equal, first_best
 from kdsl.fusion.held_out import HeldOut
 from kdsl.metrics import Estimate
+from kdsl.models.reliability import Answered, Reliability, reliability
 from kdsl.models.voter import LogProbs
 from kdsl.paired import compare
 
@@ -68,13 +70,16 @@ class Answers:
     score: NDArray[np.float64]
     log_probs: LogProbs
     overruled: NDArray[np.bool_]
+    calibrated: Mapping[str, LogProbs] = field(default_factory=dict)
+    """Voter -> its log-probabilities (n, labels), calibrated on the other folds."""
 
 
 def answers(held: HeldOut, *, seed: int, precision: float | None = None, uses: str = POOL) -> Answers:
     """The answer to each row by a fusion that it had no part in."""
     folds = held.folds(OUTER_FOLDS, seed)
-    n = len(held.ids)
-    out = Answers(np.full(n, -1), np.full(n, np.nan), np.full((n, len(held.labels)), np.nan), np.zeros(n, dtype=bool))
+    n, shape = len(held.ids), (len(held.ids), len(held.labels))
+    by_voter = {name: np.full(shape, np.nan) for name in held.voters}
+    out = Answers(np.full(n, -1), np.full(n, np.nan), np.full(shape, np.nan), np.zeros(n, dtype=bool), by_voter)
     for fold in np.unique(folds):
         inside, outside = held.rows(folds != fold), held.rows(folds == fold)
         if inside.ids:
@@ -83,16 +88,28 @@ def answers(held: HeldOut, *, seed: int, precision: float | None = None, uses: s
             out.score[folds == fold] = fused.score
             out.log_probs[folds == fold] = fused.log_probs
             out.overruled[folds == fold] = fused.overruled_by >= 0
+            for name, votes in fused.calibrated.items():
+                by_voter[name][folds == fold] = votes
     return out
 
 
-def reference(held: HeldOut, fusion: Fusion) -> Reference:
-    """What the release says of examples that neither its voters nor its fusion learned from: fusions of its kind."""
+def reference(held: HeldOut, fusion: Fusion) -> tuple[Reference, dict[str, Reliability]]:
+    """What the release says of examples that neither its voters nor its fusion learned from: fusions of its kind.
+
+    Beside it how far the confidence of each voter, and of `fused`, can be believed on them.
+    """
     held = held.only([name for name in held.voters if name in fusion.voters])
     said = answers(held, seed=0, uses=fusion.uses)
     doubtful = said.score < (fusion.threshold or 0.0)
     at = held.complete
-    return Reference(held.gold[at], np.where(doubtful, -1, said.label)[at], said.log_probs[at])
+    known = Reference(held.gold[at], np.where(doubtful, -1, said.label)[at], said.log_probs[at])
+    spoke = at & (said.label >= 0)
+    curves = {"fused": reliability(Answered(said.score[spoke], (said.label == held.gold)[spoke]), seed=0)}
+    for name, votes in said.calibrated.items():
+        spoke = held.asked[name] & ~np.isnan(votes).any(axis=1)
+        right = votes[spoke].argmax(axis=1) == held.gold[spoke]
+        curves[name] = reliability(Answered(np.exp(votes[spoke].max(axis=1)), right), seed=0)
+    return known, curves
 
 
 def judge(held: HeldOut, *, seed: int, precision: float | None = None) -> Verdict:

@@ -1,0 +1,142 @@
+"""What a report tells, read from a release and from the lake."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jobs import quality, unlabelled
+from jobs.items import within
+from jobs.lake import Lake
+from jobs.options import Days
+from jobs.quality import Key
+from kdsl import child, metrics
+from kdsl.metrics import Confusion, Estimate
+from kdsl.release import Release, Score
+from kdsl.report.content import Content, Night, RuleNote, TaskPart
+from kdsl.rules.rule import Rule
+from kdsl.rules.sentence import sentence
+
+if TYPE_CHECKING:
+    from pyspark.sql import Row
+
+
+def collect(lake: Lake, release: Release, days: Days) -> Content:
+    """What the page tells: of the release, and of what it said on those days."""
+    manifest = release.manifest
+    by_task: dict[str, list[Row]] = defaultdict(list)
+    for row in quality.counted(lake, release, days):
+        by_task[row["task"]].append(row)
+    stored, fired = quality.stored(lake, release, days), _fired(lake, release, days)
+    parts = tuple(_part(release, task, by_task[task], stored, fired) for task in manifest.voters)
+    return Content(manifest.release_id, manifest.taxonomy, manifest.created_at, manifest.parent, parts)
+
+
+def _part(
+    release: Release, task: str, rows: "list[Row]", stored: Mapping[Key, Estimate], fired: "list[Row]"
+) -> TaskPart:
+    manifest, fusion, held = release.manifest, release.fusion(task), release.held_out(task)
+    given = Counter[str]()
+    pairs = Counter[tuple[str | None, str | None]]()
+    for row in sorted(rows, key=str):
+        if row["label"] is not None:
+            given[row["label"]] += row["count"]
+        if row["gold"] is not None:
+            pairs[row["gold"], row["label"]] += row["count"]
+    counts = np.bincount(held.gold, minlength=len(held.labels)).tolist()
+    return TaskPart(
+        name=task,
+        labels=held.labels,
+        voters=manifest.voters[task],
+        uses=manifest.uses.get(task, fusion.uses),
+        scores=_estimates(manifest.scores[task]),
+        gains=_estimates(manifest.gains.get(task, {})),
+        weights=fusion.weights,
+        confusion=metrics.from_pairs(pairs) if pairs else _held_out(release, task),
+        of_nights=bool(pairs),
+        example_counts=dict(zip(held.labels, counts, strict=True)),
+        night_counts=given,
+        reliability=release.reliability(task),
+        rules=_rules(release, task, fired) if child.RULES in manifest.voters[task] else None,
+        nights=tuple(_night(day, task, rows, stored) for day in sorted({row["event_date"] for row in rows})),
+    )
+
+
+def _held_out(release: Release, task: str) -> Confusion:
+    known, labels = release.reference(task), release.taxonomy.task(task).label_names
+    names = ([labels[at] if at >= 0 else None for at in side.tolist()] for side in (known.gold, known.label))
+    return metrics.confusion(*names)
+
+
+def _night(day: date, task: str, rows: "list[Row]", stored: Mapping[Key, Estimate]) -> Night:
+    own = [row for row in rows if row["event_date"] == day]
+    found = {
+        name: stored.get(Key(day, task, name, "")) for name in ("weighted_f1", "estimated_weighted_f1", "likeness")
+    }
+    likeness = found["likeness"]
+    return Night(
+        day=day,
+        rows=sum(row["count"] for row in own),
+        abstained=sum(row["count"] for row in own if row["label"] is None and not row["failed"]),
+        failed=sum(row["count"] for row in own if row["failed"]),
+        measured=_known(found["weighted_f1"]),
+        estimated=_known(found["estimated_weighted_f1"]),
+        likeness=likeness.value if likeness else None,
+        reliable=likeness is None or likeness.value >= unlabelled.DRIFTED,
+    )
+
+
+def _known(found: Estimate | None) -> Estimate | None:
+    """A figure of no rows is none."""
+    return found if found and found.n else None
+
+
+def _estimates(scores: Mapping[str, Score]) -> dict[str, Estimate]:
+    return {name: Estimate(score.value, score.low, score.high, score.n) for name, score in scores.items()}
+
+
+def _fired(lake: Lake, release: Release, days: Days) -> "list[Row]":
+    """Rows (rule_id, task, label, gold, alone, count) of the rules that fired on those days."""
+    from pyspark.sql import functions as F
+
+    labels = lake.df("labels").where(within(days)).where(F.col("release_id") == release.manifest.release_id)
+    each = labels.select("item_id", "task", "label", "decided_by", F.explode("rules_fired.rule_id").alias("rule_id"))
+    alone = (F.col("decided_by") == F.col("rule_id")).alias("alone")
+    gold = F.broadcast(quality.held_out(lake, release))
+    return (
+        each.join(gold, ["item_id", "task"], "left")
+        .groupBy("rule_id", "task", "label", "gold", alone)
+        .count()
+        .collect()
+    )
+
+
+def _rules(release: Release, task: str, fired: "list[Row]") -> tuple[RuleNote, ...]:
+    by_rule: dict[str, list[Row]] = defaultdict(list)
+    for row in fired:
+        if row["task"] == task:
+            by_rule[row["rule_id"]].append(row)
+    active = child.rules_of(release, task).active(task)
+    return tuple(_note(rule, by_rule[rule.rule_id], release.taxonomy.language) for rule in active)
+
+
+def _note(rule: Rule, rows: "list[Row]", language: str) -> RuleNote:
+    def count(wanted: "list[Row]") -> int:
+        return sum(row["count"] for row in wanted)
+
+    return RuleNote(
+        rule_id=rule.rule_id,
+        label=rule.label,
+        sentence=sentence(rule, language),
+        state=rule.state,
+        right=rule.evidence.unseen_right,
+        fired=rule.evidence.unseen_fired,
+        bound=rule.evidence.bound,
+        nights_fired=count(rows),
+        nights_agreed=count([row for row in rows if row["label"] == rule.label]),
+        nights_decided=count([row for row in rows if row["alone"]]),
+        gold=count([row for row in rows if row["gold"] is not None]),
+        gold_right=count([row for row in rows if row["gold"] == rule.label]),
+    )

@@ -1,0 +1,1 @@
+"""A release and its nights as one page: pure rendering, no lake and no network."""

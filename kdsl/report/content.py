@@ -1,0 +1,90 @@
+"""What a page tells: plain data of a release and of the nights it labelled; every name in it may be hostile text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from kdsl.metrics import Confusion, Estimate
+from kdsl.models.reliability import Reliability
+
+
+@dataclass(frozen=True)
+class Night:
+    """One date of one task; a figure that nobody could compute is None."""
+
+    day: date
+    rows: int
+    abstained: int = 0
+    failed: int = 0
+    measured: Estimate | None = None
+    """Weighted F1 against gold that the release did not learn from."""
+    estimated: Estimate | None = None
+    """Weighted F1 as estimated without gold."""
+    likeness: float | None = None
+    """Probability of items so unlike the examples, if they were of the same kind."""
+    reliable: bool = True
+
+
+@dataclass(frozen=True)
+class RuleNote:
+    """One rule: its record on examples that its search did not see, and what it did on the nights."""
+
+    rule_id: str
+    label: str
+    sentence: str
+    state: str
+    right: int
+    fired: int
+    bound: float
+    """Lower end of the 95 % Wilson interval of its precision on unseen examples."""
+    nights_fired: int = 0
+    nights_agreed: int = 0
+    """Items it fired on whose label is the rule's."""
+    nights_decided: int = 0
+    """Items on which it overruled the voters."""
+    gold: int = 0
+    """Items it fired on that have gold the release did not learn from, and how often it was right there."""
+    gold_right: int = 0
+
+
+@dataclass(frozen=True)
+class TaskPart:
+    """One task of the release."""
+
+    name: str
+    labels: tuple[str, ...]
+    voters: tuple[str, ...]
+    uses: str
+    scores: Mapping[str, Estimate]
+    """Voter, `pool` or `fused` -> held-out weighted F1 at `fit`."""
+    gains: Mapping[str, Estimate]
+    """Voter -> weighted F1 of the pool less the voter's, on the same rows."""
+    weights: Mapping[str, float]
+    confusion: Confusion
+    """Gold against what the release says; of the nights where they have gold, else of the held-out examples."""
+    of_nights: bool
+    """Whether `confusion` is of the nights."""
+    example_counts: Mapping[str, int] = field(default_factory=dict)
+    """Examples that the release learned from, by label."""
+    night_counts: Mapping[str, int] = field(default_factory=dict)
+    """Items of the nights, by label given."""
+    reliability: Mapping[str, Reliability] = field(default_factory=dict)
+    rules: tuple[RuleNote, ...] | None = None
+    """None where the task has no rules."""
+    nights: tuple[Night, ...] = ()
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that one page tells."""
+
+    release_id: str
+    taxonomy: str
+    created_at: datetime
+    parent: str
+    tasks: tuple[TaskPart, ...]
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """The nights that the release labelled, in order."""
+        return tuple(sorted({night.day for task in self.tasks for night in task.nights}))

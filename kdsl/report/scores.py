@@ -1,0 +1,118 @@
+"""Scores by task and label, and what each part adds to the whole."""
+
+import numpy as np
+
+from kdsl.fusion.fusion import POOL
+from kdsl.metrics import Confusion, Estimate, f1_by_label, resample
+from kdsl.report.content import TaskPart
+from kdsl.report.marks import interval_row, scale_row, told
+from kdsl.report.markup import Markup, joined, named, tag
+
+SHARES = [(0.0, "0"), (50.0, ".5"), (100.0, "1")]
+WHOLE, PART = "whole", ""
+
+
+def by_task(task: TaskPart) -> Markup:
+    """Held-out weighted F1 of the whole and of each part."""
+    fused = task.scores["fused"]
+    rows = [
+        interval_row(_name(name), score, _percent, WHOLE if name == "fused" else PART, told(score))
+        for name, score in _ordered(task)
+    ]
+    return joined(
+        tag("h3", f"{task.name}: {fused.value:.3f} as a whole, on {fused.n:,} held-out examples"),
+        tag("div", *rows, scale_row(SHARES), class_="rows"),
+    )
+
+
+def parts(task: TaskPart) -> Markup:
+    """What the pool gains on each voter, on the same rows."""
+    if len(task.gains) < 2:
+        return joined(tag("h3", f"{task.name}: one voter"), tag("p", f"{task.voters[0]} answers alone.", class_="soft"))
+    widest = max(0.05, *(max(abs(g.low), abs(g.high)) for g in task.gains.values()))
+
+    def place(value: float) -> float:
+        return 50 + 50 * value / widest
+
+    rows = [
+        interval_row(f"pool less {name}", gain, place, PART, _signed(gain))
+        for name, gain in sorted(task.gains.items(), key=lambda pair: pair[1].value)
+    ]
+    scale = scale_row([(0.0, f"-{widest:.2f}"), (50.0, "0"), (100.0, f"+{widest:.2f}")])
+    return joined(
+        tag("h3", _verdict(task)), tag("div", *rows, scale, class_="rows"), tag("p", _weights(task), class_="soft")
+    )
+
+
+def by_label(task: TaskPart, seed: int = 0) -> Markup:
+    """F1 of each label that has gold, the lowest first."""
+    found = label_scores(task.confusion, seed=seed)
+    if not found:
+        return joined(tag("h3", task.name), tag("p", "No gold to score by label.", class_="soft"))
+    ordered = sorted(found.items(), key=lambda pair: (pair[1].value, pair[0]))
+    rows = [
+        interval_row(named(label), score, _percent, WHOLE, joined(told(score, 2), " ", tag("small", f"n={score.n:,}")))
+        for label, score in ordered
+    ]
+    worst, score = ordered[0]
+    return joined(
+        tag("h3", f"{task.name}: lowest is {worst} at {score.value:.2f}, n = {score.n}"),
+        tag("p", source(task), class_="soft"),
+        tag("div", *rows, scale_row(SHARES), class_="rows"),
+    )
+
+
+def source(task: TaskPart) -> str:
+    """Which rows the confusion matrix counts."""
+    n = f"{task.confusion.n:,}"
+    if task.of_nights:
+        return f"{n} items of the nights with gold that the release did not learn from."
+    return f"{n} examples held out at fit: the nights have no gold that the release did not learn from."
+
+
+def label_scores(matrix: Confusion, seed: int) -> dict[str, Estimate]:
+    """F1 of each label with gold, with its bootstrap interval; n is the label's rows of gold."""
+    if not matrix.n:
+        return {}
+    value = f1_by_label(matrix.counts)
+    low, high = np.quantile(f1_by_label(resample(matrix.counts, seed=seed, resamples=1000)), [0.025, 0.975], axis=0)
+    n = matrix.counts.sum(axis=1)
+    return {
+        label: Estimate(float(value[at]), float(low[at]), float(high[at]), int(n[at]))
+        for at, label in enumerate(matrix.labels)
+        if label is not None and n[at]
+    }
+
+
+def _ordered(task: TaskPart) -> list[tuple[str, Estimate]]:
+    known = ["fused", POOL, *task.voters]
+    return [(name, task.scores[name]) for name in known if name in task.scores]
+
+
+def _name(name: str) -> str:
+    if name == "fused":
+        return "as a whole"
+    if name == POOL:
+        return "pool of all"
+    return f"{name} alone"
+
+
+def _verdict(task: TaskPart) -> str:
+    if task.uses == POOL:
+        return f"{task.name}: the pool decides; no voter alone did better"
+    return f"{task.name}: {task.uses} decides alone; the pool did not beat it"
+
+
+def _weights(task: TaskPart) -> str:
+    said = ", ".join(f"{name} {weight:.2f}" for name, weight in task.weights.items())
+    return f"Weights in the pool: {said}. Differences are nested and paired; an interval across 0 proves nothing."
+
+
+def _signed(gain: Estimate) -> Markup:
+    # A difference of -1e-16 is none.
+    value, low, high = (round(x, 3) + 0.0 for x in (gain.value, gain.low, gain.high))
+    return joined(tag("b", f"{value:+.3f}"), " ", tag("small", f"[{low:+.3f}, {high:+.3f}]"))
+
+
+def _percent(share: float) -> float:
+    return 100 * share

@@ -1,0 +1,198 @@
+"""The page of a release: whole, self-contained, safe whatever the names in it are, and readable on a phone."""
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobs import report
+from kdsl import metrics
+from kdsl.metrics import Estimate
+from kdsl.models.reliability import Answered, reliability
+from kdsl.report.content import Content, Night, RuleNote, TaskPart
+from kdsl.report.markup import VOID, tag
+from kdsl.report.page import SECTIONS, page
+from tests.night import Shop
+
+HOSTILE = '<img src=x onerror="alert(1)">&amp;\'"\u202e</style><script>alert(1)</script>https://evil.example/'
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SOME = Estimate(0.8, 0.7, 0.9, 50)
+
+
+class Seen(HTMLParser):
+    """Elements and texts; fails where tags do not match."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags = Counter[str]()
+        self.attributes: list[tuple[str, str | None]] = []
+        self.ids: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, name: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[name] += 1
+        self.attributes += attrs
+        self.ids += [value or "" for key, value in attrs if key == "id"]
+        if name not in VOID:
+            self.open.append(name)
+
+    def handle_endtag(self, name: str) -> None:
+        assert self.open.pop() == name
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def is_whole(text: str) -> Seen:
+    """Every section is there, and nothing is loaded, run or made up of what is not a number."""
+    seen = Seen(text)
+    assert [name for name in seen.ids if name in SECTIONS] == list(SECTIONS)
+    assert not {"script", "img", "iframe", "link", "object", "form", "base", "a"} & set(seen.tags)
+    for key, value in seen.attributes:
+        assert not key.startswith("on"), key
+        assert key not in ("href", "src", "xlink:href", "action"), key
+        if key != "aria-label":
+            assert "url(" not in (value or "")
+            assert "//" not in (value or "")
+        if key in ("x", "y", "cx", "cy", "r", "x1", "x2", "y1", "y2", "width", "height", "points"):
+            assert re.fullmatch(r"[-0-9. ,e]+", value or ""), (key, value)
+    style = re.search(r"<style>(.*?)</style>", text, re.S)
+    assert style
+    assert not re.search(r"url\(|@import|//", style[1])
+    assert " nan" not in seen.text.lower()
+    return seen
+
+
+def task(name: str, labels: tuple[str, ...], *, nights: int, rules: bool = True, seed: int = 1) -> TaskPart:
+    dice = np.random.default_rng(seed)
+    gold = dice.choice(labels, 200).tolist()
+    said = [label if dice.random() < 0.8 else str(dice.choice(labels)) for label in gold]
+    answered: list[str | None] = [None if dice.random() < 0.05 else label for label in said]
+    score = dice.random(200)
+    curve = reliability(Answered(score, dice.random(200) < score), seed=1)
+    first = date(2026, 1, 1)
+    return TaskPart(
+        name=name,
+        labels=labels,
+        voters=("linear", "rules"),
+        uses="linear",
+        scores={"linear": SOME, "rules": Estimate(0.4, 0.3, 0.5, 50), "pool": SOME, "fused": SOME},
+        gains={"linear": Estimate(-1e-17, -1e-17, 1e-17, 50), "rules": Estimate(0.4, 0.3, 0.5, 50)},
+        weights={"linear": 0.7, "rules": 0.3},
+        confusion=metrics.confusion(gold, answered),
+        of_nights=bool(nights),
+        example_counts=Counter(gold),
+        night_counts=Counter(said) if nights else {},
+        reliability={"fused": curve, "linear": curve, "rules": reliability(Answered(score[:0], score[:0] > 0), seed=1)},
+        rules=tuple(
+            RuleNote(f"r{n:012}", labels[n % len(labels)], f"If “{labels[0]}” is in it.", "learned", n, n + 1, 0.5, n)
+            for n in range(12)
+        )
+        if rules
+        else None,
+        nights=tuple(
+            Night(
+                first + timedelta(days=n),
+                rows=40,
+                measured=SOME if n % 3 else None,
+                estimated=SOME,
+                likeness=10.0 ** (-n),
+                reliable=n < 3,
+            )
+            for n in range(nights)
+        ),
+    )
+
+
+def content(*tasks: TaskPart, name: str = "demo") -> Content:
+    return Content("rel-0123456789ab", name, datetime(2026, 1, 1, tzinfo=UTC), "", tasks)
+
+
+LONG = tuple(f"a_label_with_a_rather_long_name_{n}" for n in range(31))
+PAGES = {
+    "usual": content(task("intent", ("a", "b", "c"), nights=14), task("scene", LONG, nights=14)),
+    "hostile": content(task("intent", (HOSTILE, "b" * 300, "退货申请" * 20), nights=14), name=HOSTILE),
+    "one night, no rules": content(task("intent", ("a", "b"), nights=1, rules=False)),
+    "no night": content(task("intent", ("a", "b"), nights=0)),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole_whatever_it_tells(name: str) -> None:
+    seen = is_whole(page(PAGES[name]))
+    for part in PAGES[name].tasks:
+        assert all(label.replace("\u202e", "\ufffd") in seen.text for label in part.labels)
+
+
+def test_texts_are_escaped_in_elements_and_attributes() -> None:
+    made = tag("p", HOSTILE, 1.5, None, ["<b>", tag("b", "&")], title=HOSTILE)
+    seen = Seen(made)
+    assert seen.tags == {"p": 1, "b": 1}
+    assert ("title", HOSTILE) in seen.attributes
+    assert seen.text == HOSTILE.replace("\u202e", "\ufffd") + "1.5<b>&"
+
+
+def test_a_release_written_before_reliability_and_gold_is_told_so() -> None:
+    bare = TaskPart(
+        "intent", ("a", "b"), ("linear",), "linear", {"linear": SOME, "fused": SOME}, {}, {"linear": 1.0},
+        metrics.confusion([], []), of_nights=False,
+    )  # fmt: skip
+    seen = is_whole(page(content(bare)))
+    for words in ("run fit again to see it", "No gold to score by label", "No item was labelled", "No rules vote"):
+        assert words in seen.text
+
+
+def test_the_report_of_a_labelled_lake_shows_its_figures(night: Shop, tmp_path: Path) -> None:
+    file = report.write(night.lake, night.release, tmp_path / "below" / "report.html")
+    text = file.read_text(encoding="utf-8")
+    seen = is_whole(text)
+    manifest = night.release.manifest
+    assert manifest.release_id in seen.text
+    for name in manifest.voters:
+        assert f"{manifest.score(name).value:.3f}" in seen.text
+        assert f"{night.release.reliability(name)['fused'].value:.3f}" in seen.text
+    n = len(night.rows("labels", f"release_id = '{manifest.release_id}'"))
+    assert f"{n:,}items labelled" in seen.text
+    assert "items of the nights with gold" in seen.text
+    assert any(rule["rule_id"] in seen.text for row in night.rows("labels") for rule in row["rules_fired"] or ())
+    dialogues = {turn["text"] for row in night.rows("conversations") for turn in row["turns"] if len(turn["text"]) > 20}
+    assert not [words for words in dialogues if words in seen.text]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+@pytest.mark.parametrize("name", ["usual", "hostile"])
+def test_a_browser_shows_it_on_a_phone_without_overflow(name: str, tmp_path: Path) -> None:
+    # The page itself runs no script: the probe frames it at the width of a phone and measures from outside.
+    told = base64.b64encode(page(PAGES[name]).encode()).decode()
+    probe = tmp_path / "probe.html"
+    probe.write_text(
+        f"""<!doctype html><meta charset=utf-8><iframe id=f style="width:375px;height:800px;border:0"></iframe><script>
+        const bytes = Uint8Array.from(atob("{told}"), c => c.charCodeAt(0)), f = document.getElementById("f");
+        f.onload = () => {{ const d = f.contentDocument, e = d.documentElement, out = {{ wide: e.scrollWidth }};
+          out.cut = [...d.querySelectorAll("body *")].filter(n => !n.closest(".scroll, .track, .scale, svg, details")
+            && (n.getBoundingClientRect().right > 375.5 || n.getBoundingClientRect().left < -0.5)).length;
+          out.flat = [...d.querySelectorAll("section")].filter(n => n.getBoundingClientRect().height < 60).length;
+          out.plots = [...d.querySelectorAll("figure svg")].filter(n => n.getBoundingClientRect().width < 250).length;
+          document.title = JSON.stringify(out); }};
+        f.srcdoc = new TextDecoder().decode(bytes);</script>"""
+    )
+    done = subprocess.run(
+        [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+         f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000", "--dump-dom", probe.as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    title = re.search(r"<title>(.*?)</title>", done.stdout)
+    assert title, done.stdout[:500]
+    assert json.loads(title[1]) == {"wide": 375, "cut": 0, "flat": 0, "plots": 0}
