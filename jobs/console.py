@@ -1,9 +1,7 @@
 """What a job says: a live line on a terminal, plain lines in a log, one paragraph when it fails."""
 
 import re
-import sys
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from kdsl.errors import KdslError
+from kdsl.traces import without_words
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -65,8 +64,8 @@ def _write_trace(error: BaseException, log_dir: str, job: str) -> str:
     path = Path(log_dir) / f"{job}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.log"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="replace")
+        path.write_text(without_words(error), encoding="utf-8", errors="replace")
     except OSError as cause:
-        traceback.print_exception(error, file=sys.stderr)
+        err.print(without_words(error), markup=False)
         return f"the lines above ({path} cannot be written: {cause.strerror})"
     return str(path)

@@ -64,12 +64,10 @@ def evaluate(lake: Lake, settings: Settings, release: Release, split: str) -> di
             f"--split: {split!r} holds no gold that release {release.manifest.release_id} did not learn from; splits "
             f"with gold are {', '.join(splits) or 'none'}. Ingest held-out gold with --split {split}."
         )
-    if release.manifest.release_id != registry.promoted(lake):
-        console.say(
-            f"note: scored items carry the labels of {release.manifest.release_id} from now on, until labelled anew"
-        )
-    label(lake, settings, release, Days(first, last), only=wanted.select("item_id", "task"))
-    labels = lake.df("labels").where(F.col("release_id") == release.manifest.release_id)
+    # What analysts read is the promoted release's: a candidate is scored on what it would have said.
+    into = "labels" if release.manifest.release_id == registry.promoted(lake) else "shadow_labels"
+    label(lake, settings, release, Days(first, last), only=wanted.select("item_id", "task"), into=into)
+    labels = lake.df(into).where(F.col("release_id") == release.manifest.release_id)
     scored = wanted.join(labels, ["item_id", "task", "event_date"], "left").cache()
     tasks = {task: _report(pairs) for task, pairs in sorted(_pairs(scored, "label").items())}
     voters: dict[str, dict[str, Any]] = {}

@@ -4,11 +4,11 @@ The order makes a kill at any point harmless: labels of what moves or goes are d
 then pictures are merged, then conversations, by which the next run sees what is still to be done.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
+from jobs import orphans
 from jobs.lake import Lake
 from kdsl.importers.staged import CONVERSATION, GOLD, IMAGE
 
@@ -69,24 +69,27 @@ class Merge:
         """Delete the labels of what moves to another date, and pictures that changed conversations hold no more."""
         from pyspark.sql import functions as F
 
-        for kind, change in self.changes.items():
-            if change.left:
-                moved = self.compared[kind].where(F.col("state") == _MOVED)
-                self._delete("labels", "item_id", moved.select("id", "old_date"), change.left)
+        self._forget_moved()
         if not self.changes[CONVERSATION].changed or not self.lake.has("images"):
             return
-        orphans = self._orphans()
-        found = orphans.agg(F.count("*"), F.collect_set("old_date")).collect()[0]
+        gone = self._orphans()
+        found = gone.agg(F.count("*"), F.collect_set("event_date")).collect()[0]
         if found[0]:
             self.removed = found[0]
-            self._delete("labels", "item_id", orphans, found[1])
-            self._delete("images", "image_id", orphans, found[1])
+            for table, key in (("labels", "item_id"), ("images", "image_id")):
+                self.lake.remove(table, gone, f"t.{key} = s.id AND t.event_date = s.event_date", found[1])
+
+    def _forget_moved(self) -> None:
+        for kind, change in self.changes.items():
+            staged = self.good.where(f"kind = '{kind}'").select("id", "event_date")
+            orphans.drop_moved(self.lake, staged, change.left)
 
     def write(self) -> None:
-        """Merge pictures, then conversations."""
+        """Merge pictures, then conversations; a night that ran meanwhile may have labelled what moved where it was."""
         for kind in (IMAGE, CONVERSATION):
             if self.changes[kind].differing:
                 self.lake.upsert(_TABLE[kind], self._rows(kind), self.changes[kind].dates, fresh=True)
+        self._forget_moved()
 
     def write_gold(self) -> None:
         """Merge gold labels."""
@@ -145,9 +148,5 @@ class Merge:
             stored.join(changed, "conversation_id", "left_semi")
             .join(staged, "image_id", "left_anti")
             .join(shared, "image_id", "left_anti")
-            .select(F.col("image_id").alias("id"), F.col("event_date").alias("old_date"))
+            .select(F.col("image_id").alias("id"), "event_date")
         )
-
-    def _delete(self, table: str, key: str, gone: "DataFrame", dates: Iterable[date]) -> None:
-        days = ", ".join(f"DATE'{day.isoformat()}'" for day in sorted(dates))
-        self.lake.remove(table, gone, f"t.{key} = s.id AND t.event_date = s.old_date AND t.event_date IN ({days})")

@@ -6,9 +6,10 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from jobs import console, ledger, options, orphans, quality, registry, votes
-from jobs.items import among, days_elsewhere, pending, shown, targets, units, with_pictures, within
+from jobs.items import among, pending, targets, units, with_pictures, within
 from jobs.lake import Lake
-from jobs.perceive import perceive
+from jobs.perceive import perceived
+from jobs.together import together
 from kdsl.config import Settings
 from kdsl.models.voter import looked_at
 from kdsl.release import Release
@@ -66,9 +67,10 @@ def label(
                 _label_chunk(lake, settings, release, todo, dates, run=run, into=into)
             finally:
                 todo.unpersist()
-        if only is None and into == "labels":
-            with run.stage("measure"):
+        with run.stage("measure"):
+            if into == "labels" and (only is None or run.counts["pending"]):
                 orphans.drop(lake, release, within(days), run)
+            if into == "labels" and only is None:
                 quality.write(lake, release, days, run, {row["event_date"]: row["count"] for row in counts})
         done = run.counts["pending"]
         console.say(f"labelled {done:,} items of {len(counts)} dates" if done else "nothing to do: no item is pending")
@@ -107,12 +109,9 @@ def _label_chunk(
     from pyspark.sql import functions as F
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    pictures = None
-    if lake.has("images"):
-        with run.stage("read pictures"):
-            pictures = _perceived(lake, settings, release, todo, dates, run=run)
     rows, again = todo.agg(F.count("*"), F.count_if("again")).collect()[0]
-    with lake.staged(run.run_id) as folder:
+    reader = release.manifest.reader
+    with perceived(lake, settings, reader, todo, dates, run=run) as pictures, lake.staged(run.run_id) as folder:
         with run.stage("predict"):
             spread = max(2 * lake.spark.sparkContext.defaultParallelism, rows // ROWS_A_TASK)
             looked = looked_at(release.manifest.voters)
@@ -128,22 +127,8 @@ def _label_chunk(
             stamped.write.format("delta").mode("overwrite").save(f"{folder}/labels")
         with run.stage("merge"):
             staged = lake.spark.read.format("delta").load(f"{folder}/labels")
-            votes.keep(lake, release.manifest, staged, dates)
-            lake.upsert(into, staged.drop("said"), dates, fresh=not again)
-    if pictures is not None:
-        pictures.unpersist()
+            together(
+                lambda: lake.upsert(into, staged.drop("said"), dates, fresh=not again),
+                lambda: votes.keep(lake, release.manifest, staged, dates),
+            )
     run.count("labelled", rows)
-
-
-def _perceived(
-    lake: Lake, settings: Settings, release: Release, todo: "DataFrame", dates: Sequence[date], *, run: ledger.Run
-) -> "DataFrame | None":
-    """The pictures that those items show, each of them read; None where there is none."""
-    pictures = shown(lake, todo, among(dates)).persist()
-    if elsewhere := days_elsewhere(lake, pictures):
-        pictures.unpersist()
-        pictures = shown(lake, todo, among({*dates, *elsewhere})).persist()
-    if perceive(lake, settings, release.manifest.reader, pictures, run):
-        return pictures
-    pictures.unpersist()
-    return None

@@ -159,15 +159,19 @@ class Lake:
 
         self.retry(name, merge)
 
-    def remove(self, name: str, gone: "DataFrame", same: str) -> None:
+    def remove(self, name: str, gone: "DataFrame", same: str, dates: Iterable[date] | None = None) -> None:
         """Delete the rows `t` of a table for which `gone` has a row `s` with `same`; no table, no rows.
+
+        `dates` pins it to these partitions.
 
         Raises:
             LostToConcurrentWriter: another writer won every retry.
         """
 
+        pinned = f"{same} AND t.event_date IN ({_literals(dates)})" if dates is not None else same
+
         def delete() -> None:
-            self.delta(name).alias("t").merge(gone.alias("s"), same).whenMatchedDelete().execute()
+            self.delta(name).alias("t").merge(gone.alias("s"), pinned).whenMatchedDelete().execute()
 
         if self.has(name):
             self.retry(name, delete)

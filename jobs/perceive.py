@@ -1,10 +1,12 @@
 """Read the pictures that were never read: OCR on executors, committed in chunks, each picture once ever."""
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING
 
 from jobs import console
-from jobs.items import among
+from jobs.items import among, days_elsewhere, shown
 from jobs.lake import Lake
 from jobs.ledger import Run
 from kdsl.config import ReaderSettings, Settings
@@ -39,6 +41,26 @@ def perceive(lake: Lake, settings: Settings, reader: ReaderSettings, pictures: "
         if len(todo) > settings.label.perceive_chunk:
             console.say(f"  read {begin + len(chunk):,} of {len(todo):,} new pictures")
     return bool(rows)
+
+
+@contextmanager
+def perceived(
+    lake: Lake, settings: Settings, reader: ReaderSettings, todo: "DataFrame", dates: Collection[date], *, run: Run
+) -> "Iterator[DataFrame | None]":
+    """The pictures that those items show (see `jobs.items.shown`), each of them read; None where there is none."""
+    if not lake.has("images"):
+        yield None
+        return
+    pictures = shown(lake, todo, among(dates)).persist()
+    try:
+        with run.stage("read pictures"):
+            if elsewhere := days_elsewhere(lake, pictures):
+                pictures.unpersist()
+                pictures = shown(lake, todo, among({*dates, *elsewhere})).persist()
+            found = perceive(lake, settings, reader, pictures, run)
+        yield pictures if found else None
+    finally:
+        pictures.unpersist()
 
 
 def _read_chunk(

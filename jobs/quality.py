@@ -13,6 +13,7 @@ from jobs.lake import Lake
 from jobs.ledger import Run
 from jobs.options import Days
 from jobs.tables import BATCH_METRICS
+from jobs.together import together
 from kdsl import metrics
 from kdsl.metrics import Estimate
 from kdsl.release import Release
@@ -51,7 +52,10 @@ def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[da
     (seconds, cache hits) are written for the days on which this run labelled `worked[day]` items: a run works on many
     days at once, so each day gets its share by rows.
     """
-    figures = _quality(lake, release, days)
+    (figures, before), estimates = together(
+        lambda: (_quality(lake, release, days), stored(lake, release, days)),
+        lambda: unlabelled.estimates(lake, release, worked) if worked else {},
+    )
     total = sum(worked.values())
     for day, n in worked.items():
         share = n / total
@@ -60,12 +64,11 @@ def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[da
         for name in ("pictures_read", "pictures_cached"):
             if name in run.counts:
                 figures[Key(day, "all", name, "")] = _plain(run.counts[name] * share, n)
-    for (day, task), (found, likeness) in unlabelled.estimates(lake, release, worked).items() if worked else ():
+    for (day, task), (found, likeness) in estimates.items():
         figures[Key(day, task, "estimated_weighted_f1", "")] = found
         figures[Key(day, task, "likeness", "")] = _plain(likeness, found.n)
         if likeness < unlabelled.DRIFTED:
             console.say(f"  {day} {task}: scores unlike those of the examples; its estimate of {found} is not reliable")
-    before = stored(lake, release, days)
     # Gold or labels that went away take their figures with them: a figure of no rows is none.
     figures |= {key: NONE for key in before if key.metric in OF_QUALITY and key not in figures}
     now = datetime.now(UTC)
@@ -124,17 +127,10 @@ def _quality(lake: Lake, release: Release, days: Days) -> dict[Key, Estimate]:
 
 def stored(lake: Lake, release: Release, days: Days) -> dict[Key, Estimate]:
     """The newest stored figure of each key, where it is this release's: one that labels again states itself again."""
-    from pyspark.sql import functions as F
-
-    newest = (
-        lake.df("batch_metrics")
-        .where(within(days))
-        .groupBy("event_date", "task", "metric", "label")
-        .agg(F.max_by(F.struct("value", "low", "high", "n", "release_id"), "computed_at").alias("newest"))
-        .where(F.col("newest.release_id") == release.manifest.release_id)
-        .select("event_date", "task", "metric", "label", "newest.value", "newest.low", "newest.high", "newest.n")
-    )
-    return {Key(*row[:4]): Estimate(*row[4:]) for row in newest.collect()}
+    rows = lake.df("batch_metrics").where(within(days))
+    figures = rows.select(*Key._fields, *Estimate.__match_args__, "release_id", "computed_at").collect()
+    newest = {Key(*row[:4]): row for row in sorted(figures, key=lambda row: row["computed_at"])}
+    return {key: Estimate(*row[4:8]) for key, row in newest.items() if row["release_id"] == release.manifest.release_id}
 
 
 def _plain(value: float, n: int) -> Estimate:

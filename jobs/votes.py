@@ -38,7 +38,8 @@ def keep(lake: Lake, manifest: Manifest, predicted: "DataFrame", dates: Collecti
     if lake.has("votes"):
         key = [*KEY, "event_date"]
         rows = rows.join(lake.df("votes").where(among(dates)).select(*key), key, "left_anti")
-    lake.append("votes", rows)
+    # Else each task would write a file a date, and a backfill of a year thousands.
+    lake.append("votes", rows.hint("rebalance", "event_date"))
 
 
 def _digest(manifest: Manifest) -> "Column":

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs import registry, sql, votes
+from jobs import ingest_merge, registry, sql, votes
 from jobs.evaluate import evaluate
 from jobs.fit import fit
 from jobs.ingest import ingest
@@ -191,6 +191,27 @@ def test_a_moved_dialogue_leaves_no_second_label(night: Shop, tmp_path: Path) ->
     assert [row["event_date"] for row in rows] == [later]
     ids = Counter((row["item_id"], row["task"]) for row in night.rows("labels"))
     assert set(ids.values()) == {1}
+
+
+def test_a_dialogue_that_moves_while_a_night_labels_it_keeps_one_label(
+    night: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [json.loads(line) for line in night.files.nights.read_text().splitlines()]
+    moved = [line for line in lines if "conversation_id" in line and not any("images" in t for t in line["turns"])][1]
+    [was] = night.rows("labels", f"item_id = '{moved['conversation_id']}'")
+    later = was["event_date"] + timedelta(days=31)
+    file = tmp_path / "moved.jsonl"
+    file.write_text(json.dumps({**moved, "event_date": later.isoformat()}) + "\n")
+    write = ingest_merge.Merge.write
+
+    def labelled_meanwhile(merge: ingest_merge.Merge) -> None:  # after its label was deleted, before it has moved
+        night.label(night.days)
+        assert night.rows("labels", f"item_id = '{moved['conversation_id']}'")
+        write(merge)
+
+    monkeypatch.setattr(ingest_merge.Merge, "write", labelled_meanwhile)
+    ingest(night.spark, night.settings, format="jsonl", path=str(file), split="test")
+    assert not night.rows("labels", f"item_id = '{moved['conversation_id']}'")
 
 
 def _conversation(night: Shop, key: str, day: date, turns: list[tuple[str, str, list[str]]]) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from jobs import console, explain, registry
 from jobs import release as job
+from jobs.evaluate import evaluate
 from jobs.label import label
 from kdsl import release as releases
 from kdsl.errors import ConfigError, ReleaseError
@@ -103,6 +104,15 @@ def test_a_shadow_leaves_labels_as_they_are(night: Shop, other: Release) -> None
     assert len(shadows) == run.counts["labelled"] == len(night.rows("labels", nights))
     assert {row["release_id"] for row in shadows} == {other.manifest.release_id}
     assert label(night.lake, night.settings, other, night.days, into="shadow_labels").counts["pending"] == 0
+
+
+def test_a_candidate_is_scored_on_its_shadows_and_labels_stay(night: Shop, other: Release) -> None:
+    before = night.lake.version("labels")
+    report = evaluate(night.lake, night.settings, other, "test")
+    assert night.lake.version("labels") == before
+    own = evaluate(night.lake, night.settings, night.release, "test")["tasks"]["intent"]
+    assert report["tasks"]["intent"]["weighted_f1"] != own["weighted_f1"]
+    assert report["tasks"]["intent"]["n"] == own["n"]
 
 
 def test_a_label_is_explained_in_words(night: Shop) -> None:

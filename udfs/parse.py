@@ -15,12 +15,12 @@ from kdsl.importers import checks, jsonl, mire, rows
 from kdsl.importers.admit import Intake, Place, admit, refused
 from kdsl.importers.record import Record, TextLimits
 from kdsl.importers.staged import SCHEMA, weight
+from udfs.unquoted import Batches, unquoted
 
 MAX_LINE_BYTES = 16_777_216
 BATCH_BYTES = 16_777_216
 BATCH_ROWS = 1_000
 
-Batches = Iterator[pa.RecordBatch]
 Parse = Callable[[Batches], Batches]
 Raw = Mapping[str, Any]
 Blocks = Mapping[tuple[str, int], tuple[int, int]]
@@ -47,6 +47,7 @@ def parse_turns(intake: Intake, columns: DeltaColumns) -> Parse:
     return _parse(lambda raw: rows.from_turns(raw, columns, intake.limits), intake, {})
 
 
+@unquoted
 def split_list(batches: Batches) -> Batches:
     """Whole files with a JSON list each, to one row a record: `file`, `mid`, `key`, `value`, `size`, `fault`."""
     for batch in batches:
@@ -80,7 +81,7 @@ def _parse(read: Callable[[Raw], Record | None], intake: Intake, blocks: Blocks)
                 if record is not None:
                     yield from admit(record, place, intake)
 
-    return lambda batches: _in_batches(staged(batches), SCHEMA, weight)
+    return unquoted(lambda batches: _in_batches(staged(batches), SCHEMA, weight))
 
 
 def _in_batches(

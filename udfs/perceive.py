@@ -1,7 +1,7 @@
 """Pictures to text on executors: the reader inside `mapInArrow`, loaded once a worker."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +13,7 @@ from kdsl.dialogue import Picture
 from kdsl.errors import ErrorCode
 from kdsl.images import stored
 from kdsl.ocr import Reader
+from udfs.unquoted import Batches, unquoted
 
 READ = pa.schema(
     [
@@ -26,7 +27,6 @@ READ = pa.schema(
         ("seconds", pa.float64()),
     ]
 )
-Batches = Iterator[pa.RecordBatch]
 
 
 def read_pictures(settings: ReaderSettings, image_root: str) -> Callable[[Batches], Batches]:
@@ -35,6 +35,7 @@ def read_pictures(settings: ReaderSettings, image_root: str) -> Callable[[Batche
     `content` null means the picture lies at `path` below `image_root`.
     """
 
+    @unquoted
     def read(batches: Batches) -> Batches:
         reader = _reader(settings)
         for batch in batches:

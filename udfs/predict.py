@@ -1,6 +1,6 @@
 """A release over Arrow batches: rules, small and large model in one `mapInArrow` stage, loaded once a worker."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +10,7 @@ from kdsl.fusion.decide import Decision
 from kdsl.predict import Prediction, predictor
 from kdsl.rules.fired import RuleFired
 from udfs import gpu
+from udfs.unquoted import Batches, unquoted
 
 VOTE = pa.struct([("voter", pa.string()), ("label", pa.string()), ("score", pa.float64()), ("abstained", pa.bool_())])
 SAID = pa.struct([("voter", pa.string()), ("log_probs", pa.list_(pa.float32()))])
@@ -33,7 +34,6 @@ PREDICTED = pa.schema(
     ]
 )
 _CARRIED = ("item_id", "task", "event_date", "input_hash")
-Batches = Iterator[pa.RecordBatch]
 
 
 def predict_batches(
@@ -44,6 +44,7 @@ def predict_batches(
     The weights travel by path: every worker opens the release directory itself, verifies it, and keeps it.
     """
 
+    @unquoted
     def predict(batches: Batches) -> Batches:
         gpu.claim()
         release = predictor(path, release_id, max_turn_chars)

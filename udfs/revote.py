@@ -1,6 +1,6 @@
 """A release over items and their stored votes: what it says of them without a model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import groupby
 from typing import Any
 
@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from kdsl.arrow import items_of
 from kdsl.revote import Says, revoter
+from udfs.unquoted import Batches, unquoted
 
 SAYS = pa.schema([("item_id", pa.string()), ("task", pa.string()), ("says", pa.string()), ("known", pa.bool_())])
-Batches = Iterator[pa.RecordBatch]
 
 
 def revote_batches(path: str, release_id: str) -> Callable[[Batches], Batches]:
@@ -19,6 +19,7 @@ def revote_batches(path: str, release_id: str) -> Callable[[Batches], Batches]:
     `known` is false where a model's vote is not stored.
     """
 
+    @unquoted
     def revote(batches: Batches) -> Batches:
         release = revoter(path, release_id)
         for batch in batches:
