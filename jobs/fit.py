@@ -13,7 +13,7 @@ from jobs.lake import Lake
 from kdsl import release, taxonomy, training
 from kdsl.config import Settings
 from kdsl.dialogue import Item
-from kdsl.models import mllm_voter
+from kdsl.models import checkpoint, mllm_voter
 from kdsl.ocr import reader_version
 from kdsl.release import Manifest, Release, Score
 from kdsl.rules.ruleset import RuleSet
@@ -45,6 +45,8 @@ def fit(lake: Lake, settings: Settings) -> Release:
     """
     wanted = taxonomy.load(settings.taxonomy)
     models = mllm_voter.fingerprints({name: getattr(settings.fit, name) for name in mllm_voter.NAMES})
+    if path := settings.fit.rules_model:
+        models["rules"] = checkpoint.fingerprint(checkpoint.folder_of(path))
     with ledger.recorded(lake, "fit", {"voters": settings.fit.voters}, READS, WRITES) as run:
         taught = collect(lake, settings, wanted, run)
         hands = rule_edits.by_hand(lake, wanted)

@@ -94,6 +94,9 @@ class FitSettings(_Section):
     rules_budget: int = Field(
         100, ge=1, le=100_000, description="iterations of the tree search for rules, a label and fold"
     )
+    rules_model: str = Field(
+        "", description="folder of a local language model that names conditions for rules too; none where empty"
+    )
     precision: float | None = Field(
         None, gt=0, lt=1, description="share right that answers shall reach; the release abstains below; none: never"
     )

@@ -26,6 +26,7 @@ from kdsl.rules.examples import Examples, examples_of
 from kdsl.rules.fired import RuleFired
 from kdsl.rules.learn import BUDGET, FOLDS, Learned, learn
 from kdsl.rules.propose import Proposer
+from kdsl.rules.propose_llm import FromModel
 from kdsl.rules.propose_statistics import Statistics
 from kdsl.rules.propose_taxonomy import FromTaxonomy
 from kdsl.rules.record import Record
@@ -188,6 +189,7 @@ def fit(
     *,
     seed: int,
     rules_budget: int = BUDGET,
+    rules_model: str = "",
     taxonomy: str = "",
     by_hand: RuleSet | None = None,
     proposers: Sequence[Proposer] = (),
@@ -196,6 +198,7 @@ def fit(
 
     Args:
         rules_budget: iterations of the tree search, a label and fold.
+        rules_model: folder of a language model that names conditions too; none where empty.
         taxonomy: name that the rule file carries; the task's name where empty.
         by_hand: rules of people, see `kdsl.rules.learn`.
         proposers: more of them, beside statistics and the taxonomy.
@@ -210,7 +213,7 @@ def fit(
         task.name,
         task.label_names,
         examples,
-        [Statistics(), FromTaxonomy(task), *proposers],
+        [Statistics(), FromTaxonomy(task), *_models(task, rules_model), *proposers],
         taxonomy=taxonomy or task.name,
         seed=seed,
         budget=rules_budget,
@@ -218,6 +221,14 @@ def fit(
         by_hand=by_hand,
     )
     return _voter(task, found)
+
+
+def _models(task: Task, path: str) -> list[Proposer]:
+    if not path:
+        return []
+    from kdsl.models.writer import open_writer
+
+    return [FromModel(task, open_writer(path), "ocr" if task.asked_of == "image" else "user")]
 
 
 def amended(

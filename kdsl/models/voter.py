@@ -118,7 +118,7 @@ def kind(name: str) -> Kind:
     if name == "rules":
         from kdsl.models import rule_voter
 
-        return Kind("rules", rule_voter.fit, rule_voter.load, options=("rules_budget",), by_hand=True)
+        return Kind("rules", rule_voter.fit, rule_voter.load, options=("rules_budget", "rules_model"), by_hand=True)
     if name in ("small", "large"):
         from kdsl.models import mllm_voter
 

@@ -320,12 +320,13 @@ def test_a_scripted_model_proposes():
 
     def generate(prompt):
         prompts.append(prompt)
-        return "- money\n- nowhere to be seen\n/bac./"
+        return "- money\n- nowhere to be seen\n- yours thing zzz\n/bac./"
 
     model = FromModel(TASK, generate, "last_user")
     proposals = model.propose("refund", examples, examples.all_rows)
     assert [p.atoms[0] for p in proposals] == [
         Words("last_user", "any_of", ("money",)),
+        Words("last_user", "any_of", ("thing",)),  # a part of what stands nowhere as it was said
         Expression("last_user", "bac."),
     ]
     assert all(isinstance(p, Proposal) and p.proposer == "llm" for p in proposals)

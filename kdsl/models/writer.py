@@ -1,0 +1,54 @@
+"""Free text from a local checkpoint, for proposals of rules and nothing else: labels are scored, never generated."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from kdsl.models.checkpoint import Loaded, device_of, load
+
+MAX_NEW_TOKENS = 120
+MAX_PROMPT_TOKENS = 2_000
+UNSEEN_PIXELS = 3_136  # no picture is shown, but a model that sees wants to know a size
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Answers a prompt greedily, so that the same prompt has the same answer."""
+
+    loaded: Loaded
+    max_new_tokens: int = MAX_NEW_TOKENS
+
+    def __call__(self, prompt: str) -> str:
+        """How the answer goes on from the last line of the prompt; of a prompt that is too long the beginning goes."""
+        import torch
+
+        model, tokenizer = self.loaded.model, self.loaded.tokenizer
+        head, _, opening = prompt.rpartition("\n")
+        room = min(self.loaded.context - 2 * self.max_new_tokens, MAX_PROMPT_TOKENS)
+        kept = tokenizer(head, add_special_tokens=False)["input_ids"][-room:]
+        text = tokenizer.decode(kept, skip_special_tokens=True)
+        if tokenizer.chat_template:
+            message = [{"role": "user", "content": text}]
+            text = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True) + opening
+        else:
+            text = f"{text}\n{opening}"
+        rows = tokenizer(text, return_tensors="pt", add_special_tokens=False).to(model.device)
+        with torch.inference_mode():
+            said = model.generate(
+                **rows,
+                max_new_tokens=self.max_new_tokens,
+                do_sample=False,
+                repetition_penalty=1.1,  # small models say one word for ever
+                pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
+            )
+        return str(tokenizer.decode(said[0, rows["input_ids"].shape[1] :], skip_special_tokens=True))
+
+
+@lru_cache(maxsize=1)
+def open_writer(path: str, *, device: str = "auto") -> Writer:
+    """The writer of a checkpoint directory, loaded once in the life of a process.
+
+    Raises:
+        ConfigError: see `kdsl.models.checkpoint.load`.
+    """
+    at = device_of(device)
+    return Writer(load(path, device=at, max_pixels=UNSEEN_PIXELS, min_pixels=UNSEEN_PIXELS))
