@@ -1,4 +1,4 @@
-"""Items as Spark frames: what there is to label in a range of dates, what of it is pending, and its full rows."""
+"""Items as Spark frames: what there is to label in a range of dates, and its full rows."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 from jobs.lake import Lake
 from jobs.options import Days
 from kdsl.arrow import ITEM, PICTURE
-from kdsl.errors import ErrorCode
 from kdsl.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-# A mount that was away, a voter that ran out of memory: another night may go better.
-PASSING = (ErrorCode.IMAGE_MISSING.value, ErrorCode.VOTER_FAILED.value)
 TARGET = ("item_id", "task", "event_date", "input_hash", "turns", "sha256")
 
 
@@ -47,20 +44,6 @@ def targets(lake: Lake, tasks: Mapping[str, str], days: "Column") -> "DataFrame"
         if by_unit[unit]
     ]
     return frames[0] if len(frames) == 1 else frames[0].unionByName(frames[1])
-
-
-def pending(lake: Lake, release_id: str, wanted: "DataFrame", days: "Column", table: str = "labels") -> "DataFrame":
-    """The targets in `wanted` that this release has not labelled in `table`; `again`: its fault there may pass.
-
-    A row that is not `again` differs from whatever the table holds of it.
-    """
-    from pyspark.sql import functions as F
-
-    key = ["item_id", "task", "event_date", "input_hash"]
-    stored = lake.df(table).where(days).where(F.col("release_id") == release_id)
-    passing = F.coalesce(F.col("error_code").isin(*PASSING), F.lit(False)).alias("again")
-    found = wanted.join(stored.select(*key, passing), key, "left").where("again IS NULL OR again")
-    return found.select(*TARGET, F.col("again").isNotNull().alias("again"))
 
 
 def within(days: Days) -> "Column":

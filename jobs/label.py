@@ -6,8 +6,9 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from jobs import console, ledger, options, orphans, quality, registry, votes
-from jobs.items import among, pending, targets, units, with_pictures, within
+from jobs.items import among, targets, units, with_pictures, within
 from jobs.lake import Lake
+from jobs.pending import pending, survey
 from jobs.perceive import perceived
 from jobs.together import together
 from kdsl.config import Settings
@@ -57,31 +58,38 @@ def label(
     with ledger.recorded(lake, "label", arguments, READS, WRITES) as run:
         run.release_id = release.manifest.release_id
         with run.stage("find pending"):
-            counts = _pending(lake, release, within(days), only, into).groupBy("event_date").count().collect()
-            run.count("pending", sum(row["count"] for row in counts))
-        for chunk in _chunks(sorted((row["event_date"], row["count"]) for row in counts), settings.label.chunk_rows):
+            whole = only is None and into == "labels"
+            wanted = _wanted(lake, release, within(days), only)
+            found = survey(lake, release, wanted, within(days), into, whole=whole)
+            counts = {at.event_date: at.pending for at in found if at.pending}
+            run.count("pending", sum(counts.values()))
+        for chunk in _chunks(list(counts.items()), settings.label.chunk_rows):
             dates = [day for day, _ in chunk]
             # Kept: it is asked for several times, and every scan of a small table costs a listing of its files.
-            todo = _pending(lake, release, among(dates), only, into).persist()
+            wanted = _wanted(lake, release, among(dates), only)
+            todo = pending(lake, release.manifest.release_id, wanted, among(dates), into).persist()
             try:
                 _label_chunk(lake, settings, release, todo, dates, run=run, into=into)
             finally:
                 todo.unpersist()
         with run.stage("measure"):
-            if into == "labels" and (only is None or run.counts["pending"]):
+            # A label may have lost its item before this run, or while it ran.
+            if any(at.orphans for at in found) or (into == "labels" and _ingested_since(lake, run)):
                 orphans.drop(lake, release, within(days), run)
-            if into == "labels" and only is None:
-                quality.write(lake, release, days, run, {row["event_date"]: row["count"] for row in counts})
+            if whole:
+                quality.write(lake, release, days, run, counts)
         done = run.counts["pending"]
         console.say(f"labelled {done:,} items of {len(counts)} dates" if done else "nothing to do: no item is pending")
     return run
 
 
-def _pending(lake: Lake, release: Release, days: "Column", only: "DataFrame | None", into: str) -> "DataFrame":
+def _wanted(lake: Lake, release: Release, days: "Column", only: "DataFrame | None") -> "DataFrame":
     wanted = targets(lake, units(release.taxonomy, release.manifest.voters), days)
-    if only is not None:
-        wanted = wanted.join(only, ["item_id", "task"], "left_semi")
-    return pending(lake, release.manifest.release_id, wanted, days, into)
+    return wanted if only is None else wanted.join(only, ["item_id", "task"], "left_semi")
+
+
+def _ingested_since(lake: Lake, run: ledger.Run) -> bool:
+    return any(lake.version(table) != run.input_versions[table] for table in ("conversations", "images"))
 
 
 def _chunks(counts: Sequence[tuple[date, int]], most: int) -> Iterator[list[tuple[date, int]]]:

@@ -76,7 +76,6 @@ VOTES_TABLE = Table(
     """item_id STRING NOT NULL, task STRING NOT NULL, event_date DATE NOT NULL, voter STRING NOT NULL,
     voter_digest STRING NOT NULL, input_hash STRING NOT NULL, log_probs ARRAY<FLOAT>, abstained BOOLEAN NOT NULL""",
     key=("item_id", "task", "voter_digest", "input_hash"),
-    partitioned_by=("event_date",),
     constraints={"said_or_silent": "abstained = (log_probs IS NULL)"},
 )
 BATCH_METRICS = Table(

@@ -38,8 +38,8 @@ def keep(lake: Lake, manifest: Manifest, predicted: "DataFrame", dates: Collecti
     if lake.has("votes"):
         key = [*KEY, "event_date"]
         rows = rows.join(lake.df("votes").where(among(dates)).select(*key), key, "left_anti")
-    # Else each task would write a file a date, and a backfill of a year thousands.
-    lake.append("votes", rows.hint("rebalance", "event_date"))
+    # Few files, each of a run's dates: Delta finds a date by a file's first and last, as if it were a partition.
+    lake.append("votes", rows.hint("rebalance"))
 
 
 def _digest(manifest: Manifest) -> "Column":
