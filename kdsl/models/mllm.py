@@ -56,6 +56,20 @@ class ModelSettings(BaseModel):
     window: int = Field(256, ge=1, le=65_536, description="items in a row that are sorted by length together")
     threads: int = Field(2, ge=1, le=64, description="threads that decode pictures ahead of the model")
 
+    def loaded(self) -> checkpoint.Loaded:
+        """The checkpoint, loaded anew.
+
+        Raises:
+            ConfigError: see `kdsl.models.checkpoint`.
+        """
+        return checkpoint.load(
+            self.path,
+            device=checkpoint.device_of(self.device),
+            max_pixels=self.max_pixels,
+            min_pixels=self.min_pixels,
+            allow_download=self.allow_download,
+        )
+
 
 @dataclass
 class Scored:
@@ -100,14 +114,7 @@ class Scorer:
         Raises:
             ConfigError: see `kdsl.models.checkpoint`.
         """
-        loaded = checkpoint.load(
-            settings.path,
-            device=checkpoint.device_of(settings.device),
-            max_pixels=settings.max_pixels,
-            min_pixels=settings.min_pixels,
-            allow_download=settings.allow_download,
-        )
-        return cls(loaded, settings)
+        return cls(settings.loaded(), settings)
 
     def plan(self, task: Task) -> Plan:
         """How the task is asked of this model.

@@ -15,6 +15,7 @@ from kdsl.errors import ConfigError, ReleaseError
 from kdsl.features import has_anything
 from kdsl.models import adapter, checkpoint
 from kdsl.models.adapter import Adapted
+from kdsl.models.base import Base, shared
 from kdsl.models.lessons import Lesson
 from kdsl.models.lora import Progress, post_train
 from kdsl.models.mllm import ModelSettings, Scorer
@@ -49,6 +50,8 @@ class MllmVoter:
     scorer: Scorer
     adapted: Adapted | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
+    base: Base | None = None  # where voters share a model
+    worn: str | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -60,6 +63,8 @@ class MllmVoter:
         votes = np.full((len(items), len(self.labels)), np.nan)
         seen = [row for row, item in enumerate(items) if has_anything(item)]
         some = [items[row] for row in seen]
+        if self.base is not None:
+            self.base.put_on(self.worn)
         votes[seen] = self.scorer.score(self.task, some, contents_of(some)).log_probs
         return votes
 
@@ -144,7 +149,7 @@ def contents_of(items: Sequence[Item]) -> dict[str, bytes]:
 
 
 def load(folder: Path, task: Task) -> MllmVoter:
-    """Read what `save` wrote, load the base model and merge the adapter into it.
+    """Read what `save` wrote; voters of one base model share it, each with its own adapter.
 
     Raises:
         ReleaseError: the directory is damaged, or made for another base model or other labels.
@@ -158,15 +163,17 @@ def load(folder: Path, task: Task) -> MllmVoter:
         raise ReleaseError(
             f"voter: {folder} was made for other labels of task {saved.task!r} than the taxonomy has; run fit again."
         )
-    scorer = Scorer.load(saved.model)
-    if scorer.loaded.fingerprint != saved.fingerprint:
+    base = shared(saved.model)
+    if base.loaded.fingerprint != saved.fingerprint:
         raise ReleaseError(
             f"voter: the model in {saved.model.path} is not the one that {folder} was made with; put the same "
             "checkpoint there, or run fit again."
         )
-    voter = MllmVoter(task, scorer)
-    if saved.adapted:
-        adapter.load_into(scorer.loaded.model, scorer.loaded.fingerprint, folder, task)
-        voter.adapted = adapter.facts_of(folder)
-        voter.files = {name: (folder / name).read_bytes() for name in (adapter.WEIGHTS, adapter.FACTS)}
-    return voter
+    scorer = Scorer(base.loaded, saved.model)
+    if not saved.adapted:
+        return MllmVoter(task, scorer, base=base, worn=base.join(None, task))
+    files = {
+        name: (folder / name).read_bytes() for name in (adapter.WEIGHTS, adapter.FACTS) if (folder / name).exists()
+    }
+    worn = base.join(folder, task)
+    return MllmVoter(task, scorer, adapter.facts_of(folder), files, base, worn)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -231,6 +232,38 @@ def test_a_saved_voter_scores_as_before(fitted, intent, tmp_path):
     again.save(tmp_path / "w")
     for file in (tmp_path / "v").iterdir():
         assert file.read_bytes() == (tmp_path / "w" / file.name).read_bytes()
+
+
+def test_voters_of_one_base_model_share_it_and_each_has_its_own_adapter(
+    fitted, settings, intent, scene, pictures, contents, tmp_path
+):
+    items = lesson(intent).items
+    shown = [
+        Item(p.item_id, "scene", (), (replace(p.pictures[0], content=contents[p.pictures[0].sha256]),))
+        for p in pictures
+    ]
+    told = MllmSettings(
+        **settings.model_dump(), lora=QUICK.model_copy(update={"steps": 2, "vision": True, "held_out": 0.0})
+    )
+    gold = ["order", "refund", "chat", "order", "refund", "chat", "order"]
+    of_scene = fit_of("small")(scene, shown, gold, [p.item_id for p in shown], seed=1, small=told)
+    as_it_is = fit_of("small")(intent, [], [], [], seed=1, small=told.model_copy(update={"post_train": False}))
+    made = {"intent": (intent, fitted, items), "scene": (scene, of_scene, shown), "plain": (intent, as_it_is, items)}
+    wanted = {name: voter.log_probs(asked) for name, (_, voter, asked) in made.items()}
+    for name, (_, voter, _) in made.items():
+        voter.save(tmp_path / name)
+    loaded = {name: mllm_voter.load(tmp_path / name, task) for name, (task, _, _) in made.items()}
+    assert len({id(voter.scorer.loaded.model) for voter in loaded.values()}) == 1
+    for name in ("intent", "scene", "plain", "scene", "intent", "plain", "intent"):
+        np.testing.assert_allclose(loaded[name].log_probs(made[name][2]), wanted[name], atol=1e-4)
+    assert np.abs(wanted["plain"] - wanted["intent"]).max() > 1e-2
+    del loaded
+    alone = mllm_voter.load(tmp_path / "intent", intent)
+    np.testing.assert_allclose(alone.log_probs(items), wanted["intent"], atol=1e-4)
+    assert alone.base.merged
+    beside = mllm_voter.load(tmp_path / "plain", intent)  # its weights hold an adapter: not to be shared
+    assert beside.scorer.loaded.model is not alone.scorer.loaded.model
+    np.testing.assert_allclose(beside.log_probs(items), wanted["plain"], atol=1e-6)
 
 
 def test_a_voter_without_post_training_is_the_model_itself(settings, intent, dialogues, tmp_path):
