@@ -11,7 +11,20 @@ from kdsl import config
 from kdsl.config import Settings
 from kdsl.errors import ConfigError
 
-JOBS = ("ingest", "fit", "label", "evaluate", "release", "rules", "explain", "report", "seesaw", "sql", "demo")
+JOBS = (
+    "ingest",
+    "fit",
+    "label",
+    "evaluate",
+    "release",
+    "rules",
+    "explain",
+    "report",
+    "sample",
+    "seesaw",
+    "sql",
+    "demo",
+)
 
 
 def parse(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, Settings]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from jobs import console, quality, registry
+from jobs import console, registry, unlearned
 from jobs.items import targets, units
 from jobs.label import label
 from jobs.lake import Lake
@@ -52,7 +52,7 @@ def evaluate(lake: Lake, settings: Settings, release: Release, split: str) -> di
     """
     from pyspark.sql import functions as F
 
-    gold = quality.held_out(lake, release).where(F.col("split") == split)
+    gold = unlearned.held_out(lake, release).where(F.col("split") == split)
     everything = targets(lake, units(release.taxonomy, release.manifest.voters), F.lit(True))
     wanted = (
         everything.join(F.broadcast(gold), ["item_id", "task"]).select("item_id", "task", "event_date", "gold").cache()

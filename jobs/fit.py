@@ -111,6 +111,7 @@ def _learn(
             voters={task: learned.voters for task, learned in trained.items()},
             learned={task: sorted(learned.held.ids) for task, learned in trained.items()},
             fused={task: (learned.fusion, learned.held) for task, learned in trained.items()},
+            seen={task: learned.inputs for task, learned in trained.items()},
         )
 
 

@@ -51,7 +51,7 @@ def settle(spark: "SparkSession", staging: str) -> Staged:
     counted = rows.groupBy("kind", "error_code").agg(
         F.count("*").alias("rows"),
         F.sum("records").alias("records"),
-        F.count_distinct("id").alias("ids"),
+        F.count_distinct("id", F.coalesce("task", F.lit(""))).alias("ids"),
         F.count_distinct("file", "row_key").alias("places"),
     )
     staged = Staged(rows.where(F.col("kind") != BAD), rows.where(F.col("kind") == BAD))
@@ -60,10 +60,10 @@ def settle(spark: "SparkSession", staging: str) -> Staged:
         staged.records += row["records"]
         if row["kind"] == BAD:
             staged.codes[row["error_code"]] += row["places"]
-        elif row["kind"] == GOLD:
+            continue
+        if row["kind"] == GOLD:
             staged.gold += row["rows"]
-        else:
-            twice |= row["rows"] > row["ids"]
+        twice |= row["rows"] > row["ids"]
     if twice:
         _drop_twins(spark, staging, staged)
     return staged
@@ -75,11 +75,14 @@ def _drop_twins(spark: "SparkSession", staging: str, staged: Staged) -> None:
     records = _twins(staged.good, CONVERSATION)
     # A refused conversation takes its pictures with it: only those of the others are compared.
     pictures = _twins(staged.good.join(records, _RECORD, "left_anti"), IMAGE)
+    gold = _twins(staged.good.join(records, _RECORD, "left_anti").join(pictures, _PICTURE, "left_anti"), GOLD)
     # Written once: finding them sorts all ids, and every later statement asks for them.
-    records.unionByName(pictures).write.format("delta").save(f"{staging}/twins")
+    records.unionByName(pictures).unionByName(gold).write.format("delta").save(f"{staging}/twins")
     twins = spark.read.format("delta").load(f"{staging}/twins")
-    records, pictures = (twins.where(F.col("kind") == kind) for kind in (CONVERSATION, IMAGE))
+    records, pictures, gold = (twins.where(F.col("kind") == kind) for kind in (CONVERSATION, IMAGE, GOLD))
     staged.good = staged.good.join(records, _RECORD, "left_anti").join(pictures, _PICTURE, "left_anti")
+    one_label = [*_PICTURE, "kind", "task"]  # a record's gold labels stand in one place, and with it
+    staged.good = staged.good.join(gold, one_label, "left_anti")
     message = F.concat(F.lit("the id was used before, with other content, at "), F.col("first_key"))
     differing = twins.where("differs").select(
         "file", "row_key", F.lit(ErrorCode.DUPLICATE_ID.value).alias("error_code"), message.alias("message")
@@ -96,13 +99,14 @@ def _twins(rows: "DataFrame", kind: str) -> "DataFrame":
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    same_id = Window.partitionBy("id").orderBy("file", "line", "pos", "row_key")
+    same_id = Window.partitionBy("id", "task").orderBy("file", "line", "pos", "row_key")
+    told = F.coalesce("fingerprint", F.concat_ws("\t", "label", "split"))  # of a gold label that is all there is
     return (
         rows.where(F.col("kind") == kind)
-        .select("kind", "id", "fingerprint", *_PICTURE, "row_key")
+        .select("kind", "id", "task", told.alias("told"), *_PICTURE, "row_key")
         .withColumn("nth", F.row_number().over(same_id))
-        .withColumn("differs", F.col("fingerprint") != F.first("fingerprint").over(same_id))
+        .withColumn("differs", F.col("told") != F.first("told").over(same_id))
         .withColumn("first_key", F.first("row_key").over(same_id))
         .where("nth > 1")
-        .select("kind", *_PICTURE, "row_key", "differs", "first_key")
+        .select("kind", *_PICTURE, "row_key", "task", "differs", "first_key")
     )

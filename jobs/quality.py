@@ -1,13 +1,11 @@
 """`batch_metrics`: each date's weighted F1 against gold that the release did not learn from, and what the run did."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-import pyarrow as pa
-
-from jobs import console, unlabelled
+from jobs import console, unfamiliar, unlabelled, unlearned
 from jobs.items import within
 from jobs.lake import Lake
 from jobs.ledger import Run
@@ -15,12 +13,9 @@ from jobs.options import Days
 from jobs.tables import BATCH_METRICS
 from jobs.together import together
 from kdsl import metrics
+from kdsl.kolmogorov import UNLIKE
 from kdsl.metrics import Estimate
 from kdsl.release import Release
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Row
-
 
 OF_QUALITY = ("weighted_f1", "f1", "rows", "abstain_rate", "error_rate")
 NONE = Estimate(0.0, 0.0, 0.0, 0)
@@ -35,16 +30,6 @@ class Key(NamedTuple):
     label: str
 
 
-def held_out(lake: Lake, release: Release) -> "DataFrame":
-    """Gold rows (item_id, task, gold, split) that the release did not learn from."""
-    from pyspark.sql import functions as F
-
-    learned = [{"item_id": item_id, "task": task} for task, ids in release.learned().items() for item_id in ids]
-    known = lake.spark.createDataFrame(pa.Table.from_pylist(learned))
-    gold = lake.df("gold_labels").select("item_id", "task", F.col("label").alias("gold"), "split")
-    return gold.join(F.broadcast(known), ["item_id", "task"], "left_anti")
-
-
 def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[date, int]) -> None:
     """Append the figures of each day that changed since they were written last.
 
@@ -52,9 +37,9 @@ def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[da
     (seconds, cache hits) are written for the days on which this run labelled `worked[day]` items: a run works on many
     days at once, so each day gets its share by rows.
     """
-    (figures, before), estimates = together(
+    (figures, before), (estimates, likenesses) = together(
         lambda: (_quality(lake, release, days), stored(lake, release, days)),
-        lambda: unlabelled.estimates(lake, release, worked) if worked else {},
+        lambda: _unlabelled(lake, release, worked) if worked else ({}, {}),
     )
     total = sum(worked.values())
     for day, n in worked.items():
@@ -64,13 +49,22 @@ def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[da
         for name in ("pictures_read", "pictures_cached"):
             if name in run.counts:
                 figures[Key(day, "all", name, "")] = _plain(run.counts[name] * share, n)
+    doubtful: dict[tuple[date, str], str] = {}
     for (day, task), (found, likeness) in estimates.items():
         figures[Key(day, task, "estimated_weighted_f1", "")] = found
         figures[Key(day, task, "likeness", "")] = _plain(likeness, found.n)
-        if likeness < unlabelled.DRIFTED:
-            console.say(f"  {day} {task}: scores unlike those of the examples; its estimate of {found} is not reliable")
+        if likeness < UNLIKE:
+            doubtful[day, task] = "scores unlike those of the examples"
+    for (day, task), inputs in likenesses.items():
+        figures[Key(day, task, "input_likeness", "")] = _plain(inputs.value, inputs.n)
+        for shift in inputs.shifts if inputs.value < UNLIKE else ():
+            if shift.likeness * len(inputs.shifts) < UNLIKE:
+                figures[Key(day, task, "input_shift", shift.name)] = _plain(shift.tonight, inputs.n)
+        if inputs.value < UNLIKE:
+            doubtful[day, task] = f"items unlike the examples, most of all in {inputs.shifts[0]}"
+    _warn(doubtful)
     # Gold or labels that went away take their figures with them: a figure of no rows is none.
-    figures |= {key: NONE for key in before if key.metric in OF_QUALITY and key not in figures}
+    figures |= {key: NONE for key in before if key not in figures and _goes(key, worked)}
     now = datetime.now(UTC)
     rows = [
         (run.run_id, *key[:4], e.value, e.low, e.high, e.n, release.manifest.release_id, now)
@@ -81,42 +75,46 @@ def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[da
         lake.append("batch_metrics", lake.spark.createDataFrame(rows, BATCH_METRICS.columns).coalesce(1))
 
 
-def counted(lake: Lake, release: Release, days: Days) -> "list[Row]":
-    """Rows (event_date, task, gold, label, abstained, failed, count) of what the release said on those days.
+def _unlabelled(
+    lake: Lake, release: Release, days: Collection[date]
+) -> tuple[dict[tuple[date, str], tuple[Estimate, float]], dict[tuple[date, str], unfamiliar.Likeness]]:
+    return unlabelled.estimates(lake, release, days), unfamiliar.likenesses(lake, release, days)
 
-    `gold` is null where there is none, or where the release learned from it.
-    """
-    from pyspark.sql import functions as F
 
-    labels = lake.df("labels").where(within(days)).where(F.col("release_id") == release.manifest.release_id)
-    return (
-        labels.join(F.broadcast(held_out(lake, release)), ["item_id", "task"], "left")
-        .groupBy("event_date", "task", "gold", "label", "abstained", F.col("error_code").isNotNull().alias("failed"))
-        .count()
-        .collect()
-    )
+def _goes(key: Key, worked: Collection[date]) -> bool:
+    """Whether a stored figure that was not found again is none now."""
+    return key.metric in OF_QUALITY or (key.metric == "input_shift" and key.event_date in worked)
+
+
+def _warn(doubtful: Mapping[tuple[date, str], str]) -> None:
+    for (day, task), why in sorted(doubtful.items()):
+        console.say(
+            f"  {day} {task}: not reliable tonight ({why}); label 50 items: ./spark-submit.sh sample --from {day} "
+            f"--to {day} --n 50 --out {day}.jsonl"
+        )
 
 
 def _quality(lake: Lake, release: Release, days: Days) -> dict[Key, Estimate]:
-    by_batch: dict[tuple[date, str], Counter[tuple[str | None, str | None]]] = defaultdict(Counter)
+    by_batch: dict[tuple[date, str], Counter[tuple[str | None, str | None, float]]] = defaultdict(Counter)
     rows: Counter[tuple[date, str]] = Counter()
     abstained: Counter[tuple[date, str]] = Counter()
     failed: Counter[tuple[date, str]] = Counter()
-    for row in counted(lake, release, days):
+    for row in unlearned.counted(lake, release, days):
         batch = (row["event_date"], row["task"])
         rows[batch] += row["count"]
         abstained[batch] += row["count"] * row["abstained"]
         failed[batch] += row["count"] * row["failed"]
         if row["gold"] is not None:
-            by_batch[batch][row["gold"], row["label"]] += row["count"]
+            by_batch[batch][row["gold"], row["label"], row["weight"]] += row["count"]
     figures: dict[Key, Estimate] = {}
     for (day, task), n in rows.items():
         figures[Key(day, task, "rows", "")] = _plain(n, n)
         figures[Key(day, task, "abstain_rate", "")] = _plain(abstained[day, task] / n, n)
         figures[Key(day, task, "error_rate", "")] = _plain(failed[day, task] / n, n)
-    for (day, task), pairs in by_batch.items():
-        matrix = metrics.from_pairs(dict(sorted(pairs.items(), key=str)))
-        figures[Key(day, task, "weighted_f1", "")] = metrics.estimate(matrix)
+    for (day, task), drawn in by_batch.items():
+        cells = dict(sorted(drawn.items(), key=str))
+        matrix = metrics.from_cells(cells)
+        figures[Key(day, task, "weighted_f1", "")] = metrics.estimate_drawn(cells)
         for label, f1, n in zip(
             matrix.labels, metrics.f1_by_label(matrix.counts), matrix.counts.sum(axis=1), strict=True
         ):

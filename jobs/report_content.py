@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jobs import quality, unlabelled
+from jobs import quality, unlearned
 from jobs.items import within
 from jobs.lake import Lake
 from jobs.options import Days
 from jobs.quality import Key
 from kdsl import child, metrics
+from kdsl.kolmogorov import UNLIKE
 from kdsl.metrics import Confusion, Estimate
 from kdsl.release import Release, Score
 from kdsl.report.content import Content, Night, RuleNote, TaskPart
@@ -27,7 +28,7 @@ def collect(lake: Lake, release: Release, days: Days) -> Content:
     """What the page tells: of the release, and of what it said on those days."""
     manifest = release.manifest
     by_task: dict[str, list[Row]] = defaultdict(list)
-    for row in quality.counted(lake, release, days):
+    for row in unlearned.counted(lake, release, days):
         by_task[row["task"]].append(row)
     stored, fired = quality.stored(lake, release, days), _fired(lake, release, days)
     parts = tuple(_part(release, task, by_task[task], stored, fired) for task in manifest.voters)
@@ -72,25 +73,21 @@ def _held_out(release: Release, task: str) -> Confusion:
 
 def _night(day: date, task: str, rows: "list[Row]", stored: Mapping[Key, Estimate]) -> Night:
     own = [row for row in rows if row["event_date"] == day]
-    found = {
-        name: stored.get(Key(day, task, name, "")) for name in ("weighted_f1", "estimated_weighted_f1", "likeness")
-    }
-    likeness = found["likeness"]
+    named = {key.metric: found for key, found in stored.items() if key[:2] == (day, task) and not key.label and found.n}
+    likeness = {name: named[name].value for name in ("likeness", "input_likeness") if name in named}
+    shifts = (key.label for key, found in stored.items() if key[:3] == (day, task, "input_shift") and found.n)
     return Night(
         day=day,
         rows=sum(row["count"] for row in own),
         abstained=sum(row["count"] for row in own if row["label"] is None and not row["failed"]),
         failed=sum(row["count"] for row in own if row["failed"]),
-        measured=_known(found["weighted_f1"]),
-        estimated=_known(found["estimated_weighted_f1"]),
-        likeness=likeness.value if likeness else None,
-        reliable=likeness is None or likeness.value >= unlabelled.DRIFTED,
+        measured=named.get("weighted_f1"),
+        estimated=named.get("estimated_weighted_f1"),
+        likeness=likeness.get("likeness"),
+        input_likeness=likeness.get("input_likeness"),
+        shifts=tuple(sorted(shifts)),
+        reliable=min(likeness.values(), default=1.0) >= UNLIKE,
     )
-
-
-def _known(found: Estimate | None) -> Estimate | None:
-    """A figure of no rows is none."""
-    return found if found and found.n else None
 
 
 def _estimates(scores: Mapping[str, Score]) -> dict[str, Estimate]:
@@ -104,9 +101,9 @@ def _fired(lake: Lake, release: Release, days: Days) -> "list[Row]":
     labels = lake.df("labels").where(within(days)).where(F.col("release_id") == release.manifest.release_id)
     each = labels.select("item_id", "task", "label", "decided_by", F.explode("rules_fired.rule_id").alias("rule_id"))
     alone = (F.col("decided_by") == F.col("rule_id")).alias("alone")
-    gold = F.broadcast(quality.held_out(lake, release))
+    known = F.broadcast(unlearned.held_out(lake, release))
     return (
-        each.join(gold, ["item_id", "task"], "left")
+        each.join(known, ["item_id", "task"], "left")
         .groupBy("rule_id", "task", "label", "gold", alone)
         .count()
         .collect()

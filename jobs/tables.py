@@ -49,6 +49,14 @@ GOLD_LABELS = Table(
     stamps=("annotator", "labelled_at"),
     constraints={"labelled": "length(label) > 0"},
 )
+DRAWS = Table(
+    "draws",
+    """item_id STRING NOT NULL, task STRING NOT NULL, event_date DATE NOT NULL, part STRING NOT NULL,
+    inclusion DOUBLE NOT NULL, why STRING NOT NULL, release_id STRING NOT NULL, drawn_at TIMESTAMP NOT NULL""",
+    key=("item_id", "task"),
+    stamps=("drawn_at",),
+    constraints={"part_is_known": "part IN ('random', 'doubt')", "probability": "inclusion > 0 AND inclusion <= 1"},
+)
 IMAGE_FEATURES = Table(
     "image_features",
     f"""sha256 STRING NOT NULL, reader_version STRING NOT NULL, width INT, height INT, lines {LINES},
@@ -122,6 +130,7 @@ TABLES = {
         CONVERSATIONS,
         IMAGES,
         GOLD_LABELS,
+        DRAWS,
         IMAGE_FEATURES,
         LABELS,
         SHADOW_LABELS,

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pyspark.sql import Row
 
 SAMPLED = 2_000  # items of a batch that are looked at, drawn by hash of the id
-DRIFTED = 0.001  # probability of such scores under "as ever" below which a night is called not reliable
 
 
 def estimates(lake: Lake, release: Release, days: Collection[date]) -> dict[tuple[date, str], tuple[Estimate, float]]:

@@ -112,6 +112,7 @@ def mint(parent: Release, by_hand: RuleSet, items: Mapping[str, Mapping[str, Ite
             else (parent.fusion(task), parent.held_out(task))
             for task in stored
         },
+        seen={task: seen for task in stored if (seen := parent.inputs(task))},
     )
 
 

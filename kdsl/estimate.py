@@ -8,16 +8,19 @@
    How far the raw figure lies from the truth there corrects it, by as much as so few examples can be trusted
    (shrinkage to no correction), and how that varies over the examples and over rows makes the interval.
 
-What this cannot see are rows of a kind that no example is like; `drift` looks for those.
+What this cannot see are rows of a kind that no example is like; `drift` looks for those by their scores, and
+`kdsl.inputs` by what they are made of.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import ReleaseError
+from kdsl.kolmogorov import likeness
 from kdsl.metrics import Estimate, weighted_f1_of
 from kdsl.models.voter import LogProbs
 
@@ -64,7 +67,7 @@ def load(file: Path) -> Reference:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return Reference(arrays["gold"], arrays["label"], arrays["log_probs"].astype(np.float64))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise ReleaseError(f"reference in {file} cannot be read ({type(error).__name__}); run fit again.") from error
 
 
@@ -110,21 +113,8 @@ def drift(reference: Reference, log_probs: LogProbs, label: Labels) -> float:
     given = np.bincount(label + 1, minlength=log_probs.shape[1] + 1) / len(label)
     before = np.bincount(reference.label + 1, minlength=len(given)) / len(reference.label)
     weights = np.divide(given, before, out=np.zeros_like(given), where=before > 0)[reference.label + 1]
-    if not weights.sum():
-        return 0.0
     held = np.nan_to_num(reference.log_probs.max(axis=1), nan=-np.inf)
-    points = np.concatenate([held, tonight])
-    order = np.argsort(held)
-    steps = np.append(0.0, np.cumsum(weights[order]) / weights.sum())
-    gap = np.abs(
-        steps[np.searchsorted(held[order], points, side="right")]
-        - np.searchsorted(np.sort(tonight), points, side="right") / len(tonight)
-    ).max()
-    known = weights.sum() ** 2 / (weights**2).sum()
-    root = np.sqrt(known * len(tonight) / (known + len(tonight)))
-    from scipy.special import kolmogorov
-
-    return float(kolmogorov(gap * (root + 0.12 + 0.11 / root)))
+    return likeness(held, weights, tonight)
 
 
 def _errors(reference: Reference, weights: Floats, known: Floats) -> Floats:

@@ -25,6 +25,14 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def suffix(content: bytes) -> str:
+    """What the name of such a file ends in, by its first bytes."""
+    for begins, name in ((b"\xff\xd8\xff", ".jpg"), (b"\x89PNG", ".png"), (b"GIF8", ".gif"), (b"BM", ".bmp")):
+        if content.startswith(begins):
+            return name
+    return ".webp" if content.startswith(b"RIFF") else ".bin"
+
+
 def stored(content: bytes | None, root: str, path: str | None) -> bytes | None:
     """The file of a picture: the bytes that the lake holds, else the file at `path` below `root`; None: not there."""
     if content is not None or not path:

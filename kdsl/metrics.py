@@ -65,6 +65,14 @@ def from_pairs(pairs: Mapping[tuple[str | None, str | None], int]) -> Confusion:
     return Confusion(labels, counts)
 
 
+def from_cells(cells: Mapping[tuple[str | None, str | None, float], int]) -> Confusion:
+    """The confusion matrix of rows `{(gold, predicted, weight): n}`, each counted once whatever its weight."""
+    pairs = Counter[tuple[str | None, str | None]]()
+    for (gold, predicted, _), n in cells.items():
+        pairs[gold, predicted] += n
+    return from_pairs(pairs)
+
+
 def f1_by_label(counts: Counts) -> NDArray[np.float64]:
     """F1 of each label, shape (..., labels) from counts (..., labels, labels); 0 where it is undefined."""
     true = np.diagonal(counts, axis1=-2, axis2=-1).astype(np.float64)
@@ -112,6 +120,27 @@ def estimate(
         return Estimate(value, 0.0, 1.0, 0)
     drawn = resample(matrix.counts, seed=seed, resamples=resamples)
     low, high = np.quantile(statistic(drawn), [0.025, 0.975])
+    return Estimate(value, float(low), float(high), n)
+
+
+def estimate_drawn(cells: Mapping[tuple[str | None, str | None, float], int], *, seed: int = 0) -> Estimate:
+    """Weighted F1 of rows drawn with unequal probability, `{(gold, predicted, weight): n}`, weight = 1 / probability.
+
+    Counts are weighted (Horvitz and Thompson 1952); the interval is that of rows redrawn with their weights; n counts
+    rows. Where all weights are equal, they say nothing.
+    """
+    matrix = from_cells(cells)
+    if len({weight for _, _, weight in cells}) == 1:
+        return estimate(matrix, seed=seed)
+    place, size = {label: at for at, label in enumerate(matrix.labels)}, len(matrix.labels)
+    at = [place[gold] * size + place[said] for gold, said, _ in cells]
+    weight = np.zeros((len(cells), size * size))
+    weight[np.arange(len(cells)), at] = [cell[2] for cell in cells]
+    counts = np.array(list(cells.values()), dtype=np.int64)
+    n = int(counts.sum())
+    drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=1000)
+    value = float(weighted_f1_of((counts @ weight).reshape(size, size)))
+    low, high = np.quantile(weighted_f1_of((drawn @ weight).reshape(-1, size, size)), [0.025, 0.975])
     return Estimate(value, float(low), float(high), n)
 
 

@@ -7,6 +7,7 @@ voters/<task>/<voter>/...     npz, safetensors and JSON; never pickle
 fusion/<task>.json            calibrations and weights of the voters
 held_out/<task>.npz           what each voter said of examples that it did not learn from
 reference/<task>.npz          what a release of this kind says of examples that no part of it learned from
+inputs/<task>.npz             what the examples are made of, to tell a night of other kind
 reliability/<task>.json       how far the confidence of each voter and of the whole can be believed on them
 """
 
@@ -23,7 +24,7 @@ from typing import Any, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from kdsl import __version__, estimate
+from kdsl import __version__, estimate, inputs
 from kdsl.config import ReaderSettings
 from kdsl.errors import ReleaseError
 from kdsl.estimate import Reference
@@ -32,6 +33,7 @@ from kdsl.fusion import held_out
 from kdsl.fusion.fusion import Fusion
 from kdsl.fusion.held_out import HeldOut
 from kdsl.fusion.nested import reference
+from kdsl.inputs import Inputs
 from kdsl.metrics import Estimate
 from kdsl.models.reliability import Reliability
 from kdsl.taxonomy import Taxonomy
@@ -176,6 +178,15 @@ class Release(BaseModel):
         except (OSError, ValidationError) as error:
             raise ReleaseError(f"{name} in {self.path} cannot be read ({type(error).__name__}); fit again.") from error
 
+    def inputs(self, task: str) -> Inputs | None:
+        """What the task's examples are made of; None in a release of an earlier version.
+
+        Raises:
+            ReleaseError: the file is broken.
+        """
+        name = f"inputs/{task}.npz"
+        return inputs.load(self.path / name) if name in self.manifest.files else None
+
     def learned(self) -> dict[str, list[str]]:
         """Ids of the items that the release learned from, by task."""
         data: dict[str, list[str]] = json.loads((self.path / "learned.json").read_text(encoding="utf-8"))
@@ -255,6 +266,7 @@ def write(
     *,
     learned: Mapping[str, list[str]],
     fused: Mapping[str, tuple[Fusion, HeldOut]],
+    seen: Mapping[str, Inputs] | None = None,
 ) -> Release:
     """Write a release as `root/<release_id>`: all of it or nothing, by one rename.
 
@@ -274,7 +286,7 @@ def write(
                 folder = draft / "voters" / task / name
                 folder.mkdir(parents=True)
                 voter.save(folder)
-        for name in ("fusion", "held_out", "reference", "reliability"):
+        for name in ("fusion", "held_out", "reference", "reliability", "inputs"):
             (draft / name).mkdir()
         for task, (fusion, held) in fused.items():
             fusion.save(draft / "fusion" / f"{task}.json")
@@ -282,6 +294,8 @@ def write(
             known, curves = reference(held, fusion)
             known.save(draft / "reference" / f"{task}.npz")
             (draft / "reliability" / f"{task}.json").write_bytes(_CURVES.dump_json(curves, indent=1))
+        for task, examples in (seen or {}).items():
+            examples.save(draft / "inputs" / f"{task}.npz")
         files = sorted(str(file.relative_to(draft)) for file in draft.rglob("*") if file.is_file())
         odd = [name for name in files if not name.endswith(SUFFIXES)]
         if odd:

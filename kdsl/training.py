@@ -5,12 +5,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from kdsl import inputs
 from kdsl.config import FitSettings
 from kdsl.dialogue import Item
 from kdsl.folds import group_keys
 from kdsl.fusion.fusion import Fusion
 from kdsl.fusion.held_out import HeldOut, held_out
 from kdsl.fusion.nested import Verdict, refit
+from kdsl.inputs import Inputs
 from kdsl.learn import hear
 from kdsl.models.voter import Voter, kind
 from kdsl.rules.ruleset import RuleSet
@@ -21,12 +23,13 @@ Stage = Callable[[str], AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class Learned:
-    """One task: its fitted voters, what they said of examples held out, and their fusion."""
+    """One task: its fitted voters, what they said of examples held out, their fusion, what examples are made of."""
 
     voters: Mapping[str, Voter]
     held: HeldOut
     fusion: Fusion
     verdict: Verdict
+    inputs: Inputs
 
 
 def train(
@@ -63,4 +66,4 @@ def _train(
             voters[name] = learner.fit(task, items, gold, groups, seed=seed, **options)
     with stage(f"fuse {task.name}"):
         fusion, verdict = refit(held, seed=settings.seed, precision=settings.precision)
-    return Learned(voters, held, fusion, verdict)
+    return Learned(voters, held, fusion, verdict, inputs.learn(items, held.gold, groups))

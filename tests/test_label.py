@@ -359,7 +359,7 @@ def test_votes_hold_what_every_voter_said_so_that_fusion_can_be_done_again(night
 
 
 def test_a_night_without_gold_gets_an_estimate_with_an_interval(night: Shop) -> None:
-    metrics = "metric IN ('estimated_weighted_f1', 'rows')"
+    metrics = "metric IN ('estimated_weighted_f1', 'input_likeness', 'rows')"
     figures = {(row["event_date"], row["task"], row["metric"]): row for row in night.rows("batch_metrics", metrics)}
     batches = {key[:2] for key, row in figures.items() if key[2] == "rows" and row["n"]}
     assert batches
@@ -367,3 +367,5 @@ def test_a_night_without_gold_gets_an_estimate_with_an_interval(night: Shop) -> 
         row = figures[*batch, "estimated_weighted_f1"]
         assert 0 <= row["low"] <= row["value"] <= row["high"] <= 1
         assert row["n"] > 0
+        assert 0 <= figures[*batch, "input_likeness"]["value"] <= 1
+        assert figures[*batch, "input_likeness"]["n"] > 0

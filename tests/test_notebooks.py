@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 from jobs import session
 from tests.night import Shop
 
-FILLED = {"labels": ("counts", "quality"), "rules": ("fired", "record")}
+FILLED = {"labels": ("counts", "quality"), "quality": ("nights", "likeness", "parts"), "rules": ("fired", "record")}
 """By notebook the frames that must have rows."""
 NOTEBOOKS = sorted(Path("notebooks").glob("*.ipynb"))
 

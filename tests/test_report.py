@@ -109,6 +109,8 @@ def task(name: str, labels: tuple[str, ...], *, nights: int, rules: bool = True,
                 measured=SOME if n % 3 else None,
                 estimated=SOME,
                 likeness=10.0 ** (-n),
+                input_likeness=0.3 if n < 3 else 0.0,
+                shifts=("new_words_user",) if n > 2 else (),
                 reliable=n < 3,
             )
             for n in range(nights)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,7 +146,7 @@ def load(file: Path) -> HeldOut:
                 asked={name: arrays[f"asked/{name}"] for name in voters},
                 facts=Facts(**{name: arrays[f"facts/{name}"] for name in none().arrays()}),
             )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise ReleaseError(
             f"held-out votes in {file} cannot be read ({type(error).__name__}); run fit again."
         ) from error

@@ -15,7 +15,7 @@ from kdsl.importers.staged import BAD, CONVERSATION, GOLD, IMAGE
 from kdsl.taxonomy import Taxonomy
 
 Row = dict[str, Any]
-Unit = Literal["conversation", "image"]
+Unit = Literal["conversation", "image", "item"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,9 @@ def refused(place: Place, error: BadRow, records: int = 1) -> Row:
 
 def admit(record: Record, place: Place, intake: Intake) -> Iterator[Row]:
     """The rows of one record, pictures first, so that no more than one is in memory."""
+    if not record.turns and not record.pictures:
+        yield from _gold((record.record_id, "item", record.labels), record, place, intake, records=1)
+        return
     try:
         day = _day(record, intake)
     except BadRow as error:
@@ -141,20 +144,26 @@ def _picture(picture: PictureRef, place: Place, intake: Intake, day: date, conve
     )
 
 
-def _gold(item: tuple[str, Unit, dict[str, str]], record: Record, place: Place, intake: Intake) -> Iterator[Row]:
+def _gold(
+    item: tuple[str, Unit, dict[str, str]], record: Record, place: Place, intake: Intake, records: int = 0
+) -> Iterator[Row]:
     item_id, unit, labels = item
-    asked = {task.name: task for task in intake.taxonomy.asked_of(unit)}
-    for name, label in labels.items():
+    tasks = intake.taxonomy.tasks if unit == "item" else intake.taxonomy.asked_of(unit)
+    asked = {task.name: task for task in tasks}
+    for number, (name, label) in enumerate(labels.items()):
+        counted = 0 if number else records  # a record counts once
         split = record.split or intake.split
         if name in asked and label in asked[name].label_names:
-            yield _row(GOLD, place, 0, id=item_id, task=name, label=label, split=split, annotator=record.annotator)
+            yield _row(
+                GOLD, place, counted, id=item_id, task=name, label=label, split=split, annotator=record.annotator
+            )
         elif name in asked:
             allowed = f"labels.{name} is none of the {len(asked[name].labels)} labels of taxonomy"
-            yield refused(place, BadRow(ErrorCode.UNKNOWN_LABEL, f"{allowed} {intake.taxonomy.name}"), 0)
+            yield refused(place, BadRow(ErrorCode.UNKNOWN_LABEL, f"{allowed} {intake.taxonomy.name}"), counted)
         else:
             known = ", ".join(asked) or "none"
             fault = f"labels has a task that taxonomy {intake.taxonomy.name} does not ask of a {unit} (asked: {known})"
-            yield refused(place, BadRow(ErrorCode.UNKNOWN_LABEL, fault), 0)
+            yield refused(place, BadRow(ErrorCode.UNKNOWN_LABEL, fault), counted)
 
 
 def _day(record: Record, intake: Intake) -> date:

@@ -1,4 +1,4 @@
-"""Our own format, one JSON object a line: a conversation with its pictures, or one picture alone (docs/formats.md)."""
+"""Our own format, one JSON object a line: a conversation with its pictures, one picture, or gold (docs/formats.md)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +18,8 @@ def parse(line: bytes, limits: TextLimits) -> Record:
     data = checks.mapping(checks.from_json(line, "the line"), "the line")
     if "image_id" in data and "conversation_id" not in data and "turns" not in data:
         return _picture_alone(data)
+    if "item_id" in data and "conversation_id" not in data and "image_id" not in data:
+        return _gold_alone(data)
     conversation_id = checks.name(data, "conversation_id")
     if "turns" not in data:
         raise BadRow(ErrorCode.MISSING_KEY, "turns is missing")
@@ -45,6 +47,17 @@ def _picture_alone(data: Mapping[str, Any]) -> Record:
         record_id=image_id,
         event_date=checks.event_date(data.get("event_date")),
         pictures=(picture,),
+        split=checks.split(data),
+        annotator=checks.optional_name(data, "annotator"),
+    )
+
+
+def _gold_alone(data: Mapping[str, Any]) -> Record:
+    # Whatever else stands there (as the turns in a file of `sample`) is for the eyes of who labels.
+    return Record(
+        record_id=checks.name(data, "item_id"),
+        event_date=None,
+        labels=checks.labels(data),
         split=checks.split(data),
         annotator=checks.optional_name(data, "annotator"),
     )

@@ -20,9 +20,10 @@ class PictureRef:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One conversation with its pictures, or, without turns, one picture alone.
+    """One conversation with its pictures, or, without turns, one picture alone, or, without either, gold labels alone.
 
-    `record_id` is the conversation's id or the picture's. `pictures` follow the order of the turns' `image_ids`.
+    `record_id` is the conversation's id or the picture's, or that of the item to which the labels belong.
+    `pictures` follow the order of the turns' `image_ids`.
     `labels` are the conversation's gold labels by task. `event_date` and `split` are None where the record has none.
     """
 

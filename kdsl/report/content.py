@@ -21,7 +21,11 @@ class Night:
     estimated: Estimate | None = None
     """Weighted F1 as estimated without gold."""
     likeness: float | None = None
-    """Probability of items so unlike the examples, if they were of the same kind."""
+    """Probability of scores so unlike the examples', if the items were of the same kind."""
+    input_likeness: float | None = None
+    """The same of what the items are made of."""
+    shifts: tuple[str, ...] = ()
+    """What differs, by name of `kdsl.inputs.FEATURES`."""
     reliable: bool = True
 
 

@@ -4,10 +4,11 @@ import math
 from collections.abc import Sequence
 from datetime import date
 
+from kdsl.kolmogorov import UNLIKE
 from kdsl.metrics import Estimate
 from kdsl.report.content import Night, TaskPart
 from kdsl.report.marks import Plot, figure
-from kdsl.report.markup import Child, Markup, joined, tag
+from kdsl.report.markup import Child, Markup, joined, named, tag
 
 FLOOR = 6  # likeness is drawn down to 10 to the power of -FLOOR
 SHARES = [(0.0, "0"), (0.5, ".5"), (1.0, "1")]
@@ -38,20 +39,36 @@ def quality(task: TaskPart) -> Markup:
 
 
 def drift(task: TaskPart) -> Markup:
-    """How like the examples the items of each night are."""
-    nights = [night for night in task.nights if night.likeness is not None]
+    """How like the examples each night is: by the scores of its items and by what they are made of."""
     plot, place = Plot(height=150), _places(task.nights)
     ticks = [(1 - power / FLOOR, "1" if not power else f"1e-{power}") for power in (0, 3, 6)]
     marks: list[Markup] = [plot.axes(_days(task.nights), ticks)]
-    for night in nights:
-        height = 1 - min(FLOOR, -math.log10(max(night.likeness or 0.0, 10.0**-FLOOR))) / FLOOR
-        colour = "var(--ink)" if night.reliable else "var(--alarm)"
-        marks.append(plot.dot(place[night.day], height, colour, words=f"{night.day}: {night.likeness:.3g}"))
-    odd = [night.day.isoformat() for night in nights if not night.reliable]
-    title = f"{task.name}: unlike the examples on {', '.join(odd[:3])}{', ...' if len(odd) > 3 else ''}" if odd else (
-        f"{task.name}: no night unlike the examples" if nights else f"{task.name}: drift was not looked at"
-    )  # fmt: skip
-    return figure(title, None, plot.drawn(f"likeness of the nights of {task.name} to the examples", *marks))
+    found = [(night.day, night.input_likeness, "var(--part)", "items") for night in task.nights]
+    found += [(night.day, night.likeness, "var(--ink)", "scores") for night in task.nights]
+    for day, likeness, colour, what in found:
+        if likeness is not None:
+            height = 1 - min(FLOOR, -math.log10(max(likeness, 10.0**-FLOOR))) / FLOOR
+            shade = colour if likeness >= UNLIKE else "var(--alarm)"
+            marks.append(plot.dot(place[day], height, shade, words=f"{day} {what}: {likeness:.3g}"))
+    said = f"likeness of the nights of {task.name} to the examples"
+    known = len(marks) > 1
+    return figure(_drift_title(task, known), _drift_note(task) if known else None, plot.drawn(said, *marks))
+
+
+def _drift_title(task: TaskPart, known: bool) -> str:
+    odd = [night.day.isoformat() for night in task.nights if not night.reliable]
+    if odd:
+        return f"{task.name}: unlike the examples on {', '.join(odd[:3])}{', ...' if len(odd) > 3 else ''}"
+    return f"{task.name}: no night unlike the examples" if known else f"{task.name}: drift was not looked at"
+
+
+def _drift_note(task: TaskPart) -> Child:
+    shifts = sorted({name for night in task.nights for name in night.shifts})
+    return [
+        joined(tag("span", class_="key ink"), "by scores. "),
+        joined(tag("span", class_="key"), "by what items are made of. "),
+        tag("span", "Differs: ", named(", ".join(shifts)), class_="alarm") if shifts else None,
+    ]
 
 
 def table(task: TaskPart) -> Markup:

@@ -1,0 +1,51 @@
+"""Gold that a release did not learn from, and what the release said there."""
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from jobs.items import within
+from jobs.lake import Lake
+from jobs.options import Days
+from kdsl.release import Release
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, Row
+
+
+def held_out(lake: Lake, release: Release) -> "DataFrame":
+    """Gold rows (item_id, task, gold, split, weight) that the release did not learn from; none picked for doubt.
+
+    `weight` is 1 / probability of one that `sample` drew at random, 1 of any other.
+    """
+    from pyspark.sql import functions as F
+
+    learned = [{"item_id": item_id, "task": task} for task, ids in release.learned().items() for item_id in ids]
+    known = lake.spark.createDataFrame(pa.Table.from_pylist(learned))
+    gold = lake.df("gold_labels").select("item_id", "task", F.col("label").alias("gold"), "split")
+    gold = gold.join(F.broadcast(known), ["item_id", "task"], "left_anti")
+    if not lake.has("draws"):
+        return gold.withColumn("weight", F.lit(1.0))
+    drawn = lake.df("draws").select("item_id", "task", "part", "inclusion")
+    return (
+        gold.join(drawn, ["item_id", "task"], "left")
+        .where(~F.col("part").eqNullSafe(F.lit("doubt")))
+        .select(*gold.columns, F.coalesce(1 / F.col("inclusion"), F.lit(1.0)).alias("weight"))
+    )
+
+
+def counted(lake: Lake, release: Release, days: Days) -> "list[Row]":
+    """Rows (event_date, task, gold, label, abstained, failed, weight, count) of what the release said on those days.
+
+    `gold` is null where there is none, or where the release learned from it.
+    """
+    from pyspark.sql import functions as F
+
+    labels = lake.df("labels").where(within(days)).where(F.col("release_id") == release.manifest.release_id)
+    return (
+        labels.join(F.broadcast(held_out(lake, release)), ["item_id", "task"], "left")
+        .withColumn("failed", F.col("error_code").isNotNull())
+        .groupBy("event_date", "task", "gold", "label", "abstained", "failed", "weight")
+        .count()
+        .collect()
+    )

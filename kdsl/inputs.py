@@ -1,0 +1,149 @@
+"""Are tonight's items of the kind that a release learned from? Asked of what they are made of, before any voter speaks.
+
+A few numbers describe an item: what share of its words none of the examples has, by who said them, and how its pictures
+are laid out (`kdsl.features.NUMBERS`). Each number is compared between the examples and the night by a two-sample test
+(Kolmogorov-Smirnov), the examples weighted to the labels given tonight, so that a shift of label shares alone is none;
+the least probability counts, times the number of tests (Bonferroni). An example is compared with the others as if it
+were new: words that only its own near-duplicates have are new in it.
+"""
+
+import re
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.dialogue import Item
+from kdsl.errors import ReleaseError
+from kdsl.features import NUMBERS, numbers, text_fields
+from kdsl.kolmogorov import likeness
+
+Floats = NDArray[np.float64]
+
+FIELDS = ("user", "agent", "ocr")
+FEATURES = tuple(f"new_words_{name}" for name in FIELDS) + NUMBERS
+# Of fewer words a share says nothing, of fewer items a distribution.
+LEAST_WORDS, LEAST_ITEMS = 3, 10
+DIGITS = 4
+_WORD = re.compile(r"\w+")
+_WRITTEN_WITHOUT_SPACES = re.compile("[\u2e80-\u9fff\uf900-\ufaff\u3040-\u30ff]")
+
+
+@dataclass(frozen=True)
+class Shift:
+    """One number of the items that is not as it was: its name, its means before and tonight, and the probability."""
+
+    name: str
+    before: float
+    tonight: float
+    likeness: float
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.tonight:.3g} on average where the examples have {self.before:.3g}"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The examples of one task: hashes of their words by field, their features (n, features), their labels (n,)."""
+
+    words: dict[str, NDArray[np.uint32]]
+    features: Floats
+    label: NDArray[np.int64]
+
+    def of(self, items: Sequence[Item]) -> Floats:
+        """Features (n, features) of other items; NaN where an item has no such thing."""
+        known = {name: frozenset(words.tolist()) for name, words in self.words.items()}
+        rows = []
+        for item in items:
+            new = [_share([word not in known[name] for word in own]) for name, own in _words(item)]
+            rows.append([*new, *numbers(item).values()])
+        return _table(rows)
+
+    def compare(self, tonight: Floats, given: NDArray[np.int64]) -> tuple[float, list[Shift]]:
+        """How probable a night so unlike the examples is, and each number compared, the least like first.
+
+        Args:
+            tonight: features (n, features) of items of one night.
+            given: label index (n,) that each was given, -1 for none.
+        """
+        size = int(max(self.label.max(initial=0), given.max(initial=0))) + 1
+        answered = given[given >= 0]
+        before = np.bincount(self.label, minlength=size) / max(1, len(self.label))
+        after = np.bincount(answered, minlength=size) / max(1, len(answered))
+        weights = np.divide(after, before, out=np.zeros(size), where=before > 0)[self.label]
+        found = []
+        for column, name in enumerate(FEATURES):
+            one, other = self.features[:, column], tonight[:, column]
+            there, here = ~np.isnan(one), ~np.isnan(other)
+            if there.sum() < LEAST_ITEMS or here.sum() < LEAST_ITEMS or not weights[there].sum():
+                continue
+            mean = float(np.average(one[there], weights=weights[there]))
+            probability = likeness(one[there], weights[there], other[here])
+            found.append(Shift(name, mean, float(other[here].mean()), probability))
+        found.sort(key=lambda shift: (shift.likeness, shift.name))
+        return (min(1.0, found[0].likeness * len(found)) if found else 1.0), found
+
+    def save(self, file: Path) -> None:
+        """Write an npz file."""
+        words: dict[str, Any] = {f"words/{name}": hashes for name, hashes in self.words.items()}
+        np.savez_compressed(file, features=self.features, label=self.label, **words)
+
+
+def learn(items: Sequence[Item], label: NDArray[np.int64], groups: Sequence[str]) -> Inputs:
+    """The examples; `groups` (n) are keys of near-duplicates."""
+    groups_of: dict[str, dict[int, set[str]]] = {name: defaultdict(set) for name in FIELDS}
+    told = [dict(_words(item)) for item in items]
+    for own, group in zip(told, groups, strict=True):
+        for name, words in own.items():
+            for word in words:
+                groups_of[name][word].add(group)
+    rows = []
+    for item, own, group in zip(items, told, groups, strict=True):
+        new = [_share([groups_of[name][word] == {group} for word in own[name]]) for name in FIELDS]
+        rows.append([*new, *numbers(item).values()])
+    hashes = {name: np.array(sorted(words), dtype=np.uint32) for name, words in groups_of.items()}
+    return Inputs(hashes, _table(rows), np.asarray(label, dtype=np.int64))
+
+
+def load(file: Path) -> Inputs:
+    """Read what `Inputs.save` wrote.
+
+    Raises:
+        ReleaseError: the file is broken, or of other features.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            features = arrays["features"]
+            if features.shape[1] != len(FEATURES):
+                raise ValueError("other features")
+            return Inputs({name: arrays[f"words/{name}"] for name in FIELDS}, features, arrays["label"])
+    except (OSError, ValueError, KeyError, IndexError, BadZipFile) as error:
+        raise ReleaseError(f"inputs in {file} cannot be read ({type(error).__name__}); run fit again.") from error
+
+
+def _words(item: Item) -> Iterator[tuple[str, frozenset[int]]]:
+    """By field the hashes of its words; of scripts without spaces, of pairs of characters."""
+    fields = text_fields(item)
+    for name in FIELDS:
+        found: set[int] = set()
+        for word in _WORD.findall(fields[name]):
+            pieces = [word]
+            if len(word) > 1 and _WRITTEN_WITHOUT_SPACES.search(word):
+                pieces = [word[at : at + 2] for at in range(len(word) - 1)]
+            found.update(zlib.crc32(piece.encode("utf-8", "replace")) for piece in pieces)
+        yield name, frozenset(found)
+
+
+def _table(rows: Sequence[Sequence[float]]) -> Floats:
+    # Equal numbers must stay equal by whatever way they came: to the test the last digit of a float is a difference.
+    return np.round(np.array(rows, dtype=np.float64).reshape(-1, len(FEATURES)), DIGITS)
+
+
+def _share(new: Sequence[bool]) -> float:
+    return sum(new) / len(new) if len(new) >= LEAST_WORDS else float("nan")

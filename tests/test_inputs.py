@@ -1,0 +1,126 @@
+"""Items of another kind are told from those of other label shares, and what differs is named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdsl import inputs
+from kdsl.dialogue import Item, Line, Picture, Turn
+from kdsl.errors import ReleaseError
+
+WORDS = [
+    "parcel",
+    "order",
+    "refund",
+    "money",
+    "return",
+    "broken",
+    "late",
+    "wrong",
+    "size",
+    "where",
+    "when",
+    "why",
+    "my",
+    "the",
+    "is",
+    "was",
+    "not",
+    "please",
+]
+STRANGE = [
+    "subscription",
+    "trial",
+    "billing",
+    "renewal",
+    "account",
+    "login",
+    "token",
+    "upgrade",
+    "plan",
+    "seat",
+    "invoice",
+]
+
+
+def items(
+    n: int, seed: int, words: list[str] = WORDS, *, label: np.ndarray | None = None, left: float = 0.1
+) -> list[Item]:
+    """Dialogues of one shopper's turn and a picture with lines that begin at `left`; label 1 has longer texts."""
+    dice = np.random.default_rng(seed)
+    long = np.zeros(n, dtype=int) if label is None else label
+    made = []
+    for k in range(n):
+        said = " ".join(dice.choice(words, 8 + 12 * long[k]))
+        edge = left + dice.normal() * 0.02
+        lines = tuple(Line("total 12.50", 0.9, (edge, y / 10, edge + 0.5, y / 10 + 0.03)) for y in range(1, 6))
+        made.append(Item(f"i{seed}-{k}", "intent", (Turn("user", said),), (Picture(f"s{seed}-{k}", 400, 800, lines),)))
+    return made
+
+
+@pytest.fixture(scope="module")
+def known() -> inputs.Inputs:
+    label = np.random.default_rng(3).integers(0, 2, 160)
+    made = items(160, 1, label=label)
+    return inputs.learn(made, label, [item.item_id for item in made])
+
+
+def test_nights_of_the_same_kind_pass_whatever_their_label_shares(known: inputs.Inputs) -> None:
+    passed = 0
+    for seed in range(2, 42):
+        label = (np.random.default_rng(seed).random(80) < 0.9).astype(int)
+        value, _ = known.compare(known.of(items(80, seed, label=label)), label)
+        passed += value >= 0.001
+    assert passed >= 39
+
+
+def test_new_words_and_new_layouts_are_found_and_named(known: inputs.Inputs) -> None:
+    label = np.random.default_rng(9).integers(0, 2, 60)
+    for seed in range(50, 55):
+        value, shifts = known.compare(known.of(items(60, seed, WORDS + STRANGE, label=label)), label)
+        assert value < 0.001
+        assert shifts[0].name == "new_words_user"
+        assert shifts[0].tonight > shifts[0].before + 0.1
+        assert "new_words_user" in str(shifts[0])
+        value, shifts = known.compare(known.of(items(60, seed, label=label, left=0.3)), label)
+        assert value < 0.001
+        assert shifts[0].name == "left_edge"
+
+
+def test_words_are_new_to_an_example_where_only_its_near_duplicates_have_them() -> None:
+    made = [
+        Item(f"i{k}", "intent", (Turn("user", text),)) for k, text in enumerate(["a b c d", "a b c d", "a b x y z"])
+    ]
+    found = inputs.learn(made, np.zeros(3, dtype=int), ["one", "one", "two"])
+    assert found.features[:, 0].tolist() == pytest.approx([0.5, 0.5, 0.6])
+    assert np.isnan(found.features[:, 2]).all()  # no picture, no words in it
+    told = Item("new", "intent", (Turn("user", "a q r s"), Turn("agent", "hello")))
+    assert found.of([told])[0, 0] == pytest.approx(0.75)
+
+
+def test_scripts_without_spaces_are_compared_by_pairs_of_characters() -> None:
+    made = [Item("i", "intent", (Turn("user", "我要退货退款"),))]
+    found = inputs.learn(made, np.zeros(1, dtype=int), ["i"])
+    near, far = (found.of([Item("n", "intent", (Turn("user", text),))])[0, 0] for text in ("我要退货了", "物流到哪里"))
+    assert near < 0.5 < far == 1.0
+
+
+def test_few_items_and_none_tell_nothing(known: inputs.Inputs) -> None:
+    assert known.compare(known.of([]), np.zeros(0, dtype=int)) == (1.0, [])
+    few = items(5, 77, STRANGE)
+    assert known.compare(known.of(few), np.zeros(5, dtype=int)) == (1.0, [])
+    silent = np.full(60, -1)
+    assert known.compare(known.of(items(60, 78)), silent)[0] == 1.0
+
+
+def test_they_are_read_back_and_broken_ones_refused(known: inputs.Inputs, tmp_path: Path) -> None:
+    file = tmp_path / "i.npz"
+    known.save(file)
+    again = inputs.load(file)
+    made = items(20, 5, WORDS + STRANGE)
+    np.testing.assert_array_equal(again.of(made), known.of(made))
+    np.testing.assert_array_equal(again.features, known.features)
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(ReleaseError, match="run fit again"):
+        inputs.load(file)

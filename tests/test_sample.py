@@ -1,0 +1,185 @@
+"""What a person should label next: honest probabilities, doubtful and diverse picks, and the way back by `ingest`."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobs import cli, sample, unlearned
+from jobs.ingest import ingest
+from kdsl import metrics
+from kdsl.errors import ConfigError
+from kdsl.sample import Pool, at_random, for_doubt, shared_out, shortlist
+from tests.night import Shop
+
+
+def pool(n: int = 300, seed: int = 1) -> Pool:
+    dice = np.random.default_rng(seed)
+    tasks = ["intent"] * (2 * n // 3) + ["scene"] * (n - 2 * n // 3)
+    given = [f"label{k}" if k else "" for k in dice.choice(4, n, p=[0.1, 0.6, 0.2, 0.1])]
+    return Pool([f"item-{k}" for k in range(n)], tasks, given, dice.beta(1, 4, n))
+
+
+def test_every_item_is_drawn_as_often_as_its_probability_says() -> None:
+    items = pool(60)
+    drawn = Counter[int]()
+    for seed in range(400):
+        picks = at_random(items, 20, seed=seed)
+        assert len({pick.row for pick in picks}) == len(picks) == 20
+        assert {items.tasks[p.row]: p.inclusion for p in picks} == {"intent": 10 / 40, "scene": 10 / 20}
+        drawn.update(pick.row for pick in picks)
+    share = np.array([drawn[row] / 400 for row in range(60)])
+    expected = np.array([0.25 if task == "intent" else 0.5 for task in items.tasks])
+    assert np.abs(share - expected).max() < 0.1  # four standard errors of 400 draws
+
+
+def test_labels_given_have_their_share_of_the_random_part_and_order_says_nothing() -> None:
+    items = pool(300)
+    picks = at_random(items, 60, seed=3)
+    intent = Counter(items.given[pick.row] for pick in picks if items.tasks[pick.row] == "intent")
+    for label, n in Counter(items.given[row] for row in items.rows("intent")).items():
+        assert abs(intent[label] - 30 * n / 200) <= 1.0
+    order = np.random.default_rng(5).permutation(300)
+    mixed = Pool(
+        *([column[row] for row in order] for column in (items.ids, items.tasks, items.given)), items.doubt[order]
+    )
+    assert {mixed.ids[p.row] for p in at_random(mixed, 60, seed=3)} == {items.ids[p.row] for p in picks}
+    assert len(at_random(items, 1000, seed=3)) == 300
+
+
+def test_weights_undo_an_uneven_draw() -> None:
+    dice = np.random.default_rng(2)
+    gold = dice.choice(["a", "b"], 4000, p=[0.9, 0.1])
+    # Right in 9 of 10 where the answer is a, in half where it is b; of b ten times as many are drawn.
+    said = np.where(dice.random(4000) < np.where(gold == "a", 0.9, 0.5), gold, np.where(gold == "a", "b", "a"))
+    chance = np.where(said == "a", 0.05, 0.5)
+    truth = metrics.weighted_f1(gold.tolist(), said.tolist())
+    plain, weighed, held = [], [], 0
+    for seed in range(40):
+        at = np.random.default_rng(seed).random(4000) < chance
+        cells = Counter(zip(gold[at].tolist(), said[at].tolist(), (1 / chance[at]).tolist(), strict=True))
+        found = metrics.estimate_drawn(cells, seed=seed)
+        assert found.n == at.sum()
+        held += found.low <= truth <= found.high
+        weighed.append(found.value - truth)
+        plain.append(metrics.weighted_f1(gold[at].tolist(), said[at].tolist()) - truth)
+    assert abs(np.mean(weighed)) < 0.02 < abs(np.mean(plain))
+    assert held >= 36
+    even = Counter(zip(gold.tolist(), said.tolist(), [2.0] * 4000, strict=True))
+    assert metrics.estimate_drawn(even) == metrics.estimate(metrics.confusion(gold.tolist(), said.tolist()))
+
+
+def test_doubt_goes_where_errors_are_expected_and_takes_nothing_twice() -> None:
+    items = pool()
+    taken = {pick.row for pick in at_random(items, 30, seed=1)}
+    listed = shortlist(items, 40, taken, seed=1)
+    picks = for_doubt(items, listed, {})
+    assert len({pick.row for pick in picks} - taken) == len(picks) == 40
+    errors = sum(items.doubt[row] for row in items.rows("intent") if row not in taken)
+    total = sum(items.doubt[row] for row in range(300) if row not in taken)
+    assert abs(sum(items.tasks[pick.row] == "intent" for pick in picks) - 40 * errors / total) <= 3
+    assert np.mean(items.doubt[[pick.row for pick in picks]]) > 1.5 * items.doubt.mean()
+    assert {pick.split for pick in picks} == {"train"}
+
+
+def test_of_rows_that_say_the_same_one_is_enough() -> None:
+    same = Pool([f"i{k}" for k in range(12)], ["intent"] * 12, ["a"] * 12, np.array([0.9] * 6 + [0.6] * 6))
+    texts = dict.fromkeys(range(6), "where is my parcel") | {
+        k: f"{'xyzuvw'[k - 6] * 9} other words {k}" for k in range(6, 12)
+    }
+    picks = for_doubt(same, shortlist(same, 4, (), seed=1), texts)
+    assert sum(pick.row < 6 for pick in picks) == 1
+
+
+def test_places_go_by_weight_and_never_above_what_there_is() -> None:
+    assert shared_out({"a": 3.0, "b": 1.0}, {"a": 100, "b": 100}, 8) == {"a": 6, "b": 2}
+    assert shared_out({"a": 3.0, "b": 1.0}, {"a": 2, "b": 100}, 8) == {"a": 2, "b": 6}
+    assert shared_out({"a": 1.0}, {"a": 3}, 8) == {"a": 3}
+
+
+def test_a_sample_goes_out_is_labelled_and_comes_back_with_the_right_splits(
+    night: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, gold_version = tmp_path / "tonight.jsonl", night.lake.version("gold_labels")
+    told = sample.draw(night.lake, night.settings, night.release, night.days, out, n=6, share=0.5, seed=1)
+    rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert len(rows) == 6
+    assert "3 drawn at random, 3 picked for doubt" in told
+    with_gold = {(row["item_id"], row["task"]) for row in night.rows("gold_labels")}
+    for row in rows:
+        assert (row["item_id"], row["task"]) not in with_gold
+        assert (row["split"], row["picked"]) in {("test", "random"), ("train", "doubt")}
+        assert 0 < row["inclusion"] <= 1
+        assert row["turns"] or row["pictures"]
+        assert all((tmp_path / name).stat().st_size for name in row["pictures"])
+    drawn = {(r["item_id"], r["task"]): (r["part"], r["inclusion"]) for r in night.rows("draws")}
+    assert drawn == {(r["item_id"], r["task"]): (r["picked"], r["inclusion"]) for r in rows}
+    texts = [turn["text"] for row in rows for turn in row["turns"] if len(turn["text"]) > 15]
+    noted = capsys.readouterr().out + str(night.rows("runs")) + str(night.rows("draws"))
+    assert texts
+    assert not [text for text in texts if text in noted]
+
+    given = {(r["item_id"], r["task"]): r["label"] for r in night.rows("labels")}
+    filled = [{**row, "labels": {row["task"]: given[row["item_id"], row["task"]]}, "annotator": "anna"} for row in rows]
+    filled[0]["labels"] = {rows[0]["task"]: None}  # not labelled yet
+    again = {**filled[1], "turns": []}  # the same line twice, its dialogue lost on the way
+    other = {
+        **filled[2],
+        "labels": {
+            rows[2]["task"]: next(x for x in rows[2]["choose_from"] if x != given[rows[2]["item_id"], rows[2]["task"]])
+        },
+    }
+    unknown = {**filled[3], "labels": {rows[3]["task"]: "no such label"}}
+    out.write_text("\n".join(map(json.dumps, [*filled[:3], again, other, unknown, *filled[4:]])), encoding="utf-8")
+    before = night.lake.versions(["conversations", "images"])
+    try:
+        loose = night.settings.model_copy(
+            update={"ingest": night.settings.ingest.model_copy(update={"max_bad_share": 0.5})}
+        )
+        counts = ingest(night.spark, loose, format="jsonl", path=str(out))
+        assert (counts["gold"], counts["refused"], counts["bad_unknown_label"], counts["bad_duplicate_id"]) == (
+            4,
+            2,
+            1,
+            1,
+        )
+        assert night.lake.versions(["conversations", "images"]) == before
+        gold = {(r["item_id"], r["task"]): r for r in night.rows("gold_labels")}
+        for row in (*filled[1:3], *filled[4:]):
+            stored = gold[row["item_id"], row["task"]]
+            assert (stored["label"], stored["split"], stored["annotator"]) == (
+                row["labels"][row["task"]],
+                row["split"],
+                "anna",
+            )
+        scored = {
+            (r["item_id"], r["task"]): r["weight"] for r in unlearned.held_out(night.lake, night.release).collect()
+        }
+        for row in (*filled[1:3], *filled[4:]):
+            key = row["item_id"], row["task"]
+            assert scored.get(key) == (pytest.approx(1 / row["inclusion"]) if row["picked"] == "random" else None)
+    finally:
+        night.lake.delta("gold_labels").restoreToVersion(gold_version)
+
+
+def test_wrong_options_say_what_is_allowed(night: Shop, tmp_path: Path) -> None:
+    base = [
+        "sample",
+        "--lake",
+        night.settings.lake,
+        "--releases",
+        night.settings.releases,
+        "--out",
+        str(tmp_path / "x.jsonl"),
+    ]
+    days = ["--from", str(night.days.start), "--to", str(night.days.end)]
+    for argv, says in (
+        ([*days, "--n", "0"], "--n: 0 is not from 1"),
+        ([*days, "--random-share", "2"], "--random-share: 2.0 is not from 0 to 1"),
+        (["--from", "2031-01-01", "--to", "2031-01-02"], "no item labelled by rel-"),
+    ):
+        args, settings = cli.parse([*base, *argv])
+        with pytest.raises(ConfigError, match=says):
+            sample.run(night.spark, settings, args)
