@@ -24,6 +24,8 @@ class Examples:
 
     by_task: Mapping[str, Sequence[tuple[Item, str]]]
     keys: Sequence[tuple[str, str, str, str]]
+    only_teach: Mapping[str, Sequence[str]]
+    """By task the ids of those that `sample` picked for doubt: they say nothing of how good a release is."""
 
 
 def collect(lake: Lake, settings: Settings, wanted: Taxonomy, run: Run) -> Examples:
@@ -59,4 +61,11 @@ def collect(lake: Lake, settings: Settings, wanted: Taxonomy, run: Run) -> Examp
             "labelled dialogues with --split train first."
         )
     columns = (table.column(name).to_pylist() for name in ("task", "item_id", "input_hash", "label"))
-    return Examples(by_task, sorted(zip(*columns, strict=True)))
+    return Examples(by_task, sorted(zip(*columns, strict=True)), _only_teach(lake, by_task))
+
+
+def _only_teach(lake: Lake, by_task: Mapping[str, Sequence[tuple[Item, str]]]) -> dict[str, list[str]]:
+    drawn = lake.df("draws").where("part = 'doubt'").select("task", "item_id").collect() if lake.has("draws") else []
+    doubted = {(row["task"], row["item_id"]) for row in drawn}
+    found = {task: sorted(i.item_id for i, _ in own if (task, i.item_id) in doubted) for task, own in by_task.items()}
+    return {task: ids for task, ids in found.items() if ids}

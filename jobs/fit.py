@@ -2,17 +2,15 @@
 
 import argparse
 import hashlib
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import kdsl
 from jobs import console, ledger, registry, rule_edits
-from jobs.examples import collect
+from jobs.examples import Examples, collect
 from jobs.lake import Lake
 from kdsl import release, taxonomy, training
 from kdsl.config import Settings
-from kdsl.dialogue import Item
 from kdsl.models import checkpoint, mllm_voter
 from kdsl.ocr import reader_version
 from kdsl.release import Manifest, Release, Score
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SUMMARY = "learn a release from the gold rows of split train"
-READS = ("conversations", "images", "gold_labels", "rule_edits")
+READS = ("conversations", "images", "gold_labels", "draws", "rule_edits")
 WRITES = ("image_features", "releases")
 
 
@@ -53,6 +51,7 @@ def fit(lake: Lake, settings: Settings) -> Release:
         run.release_id = release.id_of(
             {
                 "examples": taught.keys,
+                "only_teach": taught.only_teach,
                 "taxonomy": wanted.digest,
                 "reader": reader_version(settings.reader),
                 "fit": settings.fit.model_dump(mode="json"),
@@ -63,7 +62,7 @@ def fit(lake: Lake, settings: Settings) -> Release:
             }
         )
         run.count("examples", len(taught.keys))
-        found = _learn(settings, wanted, taught.by_task, hands, run=run)
+        found = _learn(settings, wanted, taught, hands, run=run)
         promote, reason = registry.verdict(lake, settings, found.manifest)
         registry.register(lake, found, promote=promote, reason=reason)
         console.say(reason)
@@ -73,7 +72,7 @@ def fit(lake: Lake, settings: Settings) -> Release:
 def _learn(
     settings: Settings,
     wanted: Taxonomy,
-    examples: Mapping[str, Sequence[tuple[Item, str]]],
+    taught: Examples,
     hands: RuleSet,
     *,
     run: ledger.Run,
@@ -83,7 +82,7 @@ def _learn(
     if (root / release_id).is_dir():
         console.say(f"nothing new to learn: {release_id} was learned from the same gold with the same settings")
         return Release.open((root / release_id).resolve())
-    trained = training.train(wanted, examples, settings.fit, run.stage, hands)
+    trained = training.train(wanted, taught.by_task, settings.fit, run.stage, hands, only_teach=taught.only_teach)
     manifest = Manifest(
         release_id=release_id,
         created_at=release.now(),
@@ -109,7 +108,7 @@ def _learn(
             manifest,
             wanted,
             voters={task: learned.voters for task, learned in trained.items()},
-            learned={task: sorted(learned.held.ids) for task, learned in trained.items()},
+            learned={task: sorted(learned.ids) for task, learned in trained.items()},
             fused={task: (learned.fusion, learned.held) for task, learned in trained.items()},
             seen={task: learned.inputs for task, learned in trained.items()},
         )

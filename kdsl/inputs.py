@@ -11,7 +11,7 @@ import re
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -55,6 +55,10 @@ class Inputs:
     words: dict[str, NDArray[np.uint32]]
     features: Floats
     label: NDArray[np.int64]
+
+    def rows(self, chosen: NDArray[np.bool_]) -> "Inputs":
+        """The same words, with the features of these examples alone."""
+        return replace(self, features=self.features[chosen], label=self.label[chosen])
 
     def of(self, items: Sequence[Item]) -> Floats:
         """Features (n, features) of other items; NaN where an item has no such thing."""

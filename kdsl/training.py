@@ -1,9 +1,11 @@
 """Learning a release: every voter of every task out of fold, then once on everything, then their fusion."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from kdsl import inputs
 from kdsl.config import FitSettings
@@ -30,6 +32,8 @@ class Learned:
     fusion: Fusion
     verdict: Verdict
     inputs: Inputs
+    ids: tuple[str, ...]
+    """All it learned from, those that only teach among them."""
 
 
 def train(
@@ -38,17 +42,31 @@ def train(
     settings: FitSettings,
     stage: Stage,
     by_hand: RuleSet | None = None,
+    *,
+    only_teach: Mapping[str, Collection[str]] | None = None,
 ) -> dict[str, Learned]:
-    """Learn all tasks that have examples, under the rules of people; `stage(name)` is entered around each slow step."""
+    """Learn all tasks that have examples, under the rules of people; `stage(name)` is entered around each slow step.
+
+    Voters learn from all examples. Those whose ids (by task) are in `only_teach` were picked for doubt: they score
+    nothing and calibrate nothing, since the worst rows say nothing of the others.
+    """
     return {
-        task.name: _train(task, examples[task.name], settings, stage, by_hand)
+        task.name: _train(
+            task, examples[task.name], settings, stage, by_hand, only_teach=(only_teach or {}).get(task.name, ())
+        )
         for task in taxonomy.tasks
         if examples.get(task.name)
     }
 
 
 def _train(
-    task: Task, examples: Sequence[tuple[Item, str]], settings: FitSettings, stage: Stage, by_hand: RuleSet | None
+    task: Task,
+    examples: Sequence[tuple[Item, str]],
+    settings: FitSettings,
+    stage: Stage,
+    by_hand: RuleSet | None,
+    *,
+    only_teach: Collection[str],
 ) -> Learned:
     items = [item for item, _ in examples]
     gold = [label for _, label in examples]
@@ -64,6 +82,10 @@ def _train(
             heard = hear(learner, task, items, gold, folds=settings.folds, seed=seed, groups=groups, **options)
             held = held.with_voter(name, heard.log_probs, heard.asked, heard.facts)
             voters[name] = learner.fit(task, items, gold, groups, seed=seed, **options)
+    made_of = inputs.learn(items, held.gold, groups)
+    scores = np.array([item.item_id not in only_teach for item in items], dtype=bool)
+    if scores.any():  # else all were picked for doubt, and a score of the worst is better than none
+        held, made_of = held.rows(scores), made_of.rows(scores)
     with stage(f"fuse {task.name}"):
         fusion, verdict = refit(held, seed=settings.seed, precision=settings.precision)
-    return Learned(voters, held, fusion, verdict, inputs.learn(items, held.gold, groups))
+    return Learned(voters, held, fusion, verdict, made_of, tuple(item.item_id for item in items))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs import cli, sample, unlearned
+from jobs import cli, examples, ledger, sample, unlearned
 from jobs.ingest import ingest
 from kdsl import metrics
 from kdsl.errors import ConfigError
@@ -160,6 +160,11 @@ def test_a_sample_goes_out_is_labelled_and_comes_back_with_the_right_splits(
         for row in (*filled[1:3], *filled[4:]):
             key = row["item_id"], row["task"]
             assert scored.get(key) == (pytest.approx(1 / row["inclusion"]) if row["picked"] == "random" else None)
+        with ledger.recorded(night.lake, "fit", {}, (), ()) as run:
+            taught = examples.collect(night.lake, night.settings, night.release.taxonomy, run)
+        doubted = {(row["task"], row["item_id"]) for row in (*filled[1:3], *filled[4:]) if row["picked"] == "doubt"}
+        assert {(task, item_id) for task, ids in taught.only_teach.items() for item_id in ids} == doubted
+        assert doubted <= {(task, item.item_id) for task, own in taught.by_task.items() for item, _ in own}
     finally:
         night.lake.delta("gold_labels").restoreToVersion(gold_version)
 

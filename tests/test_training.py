@@ -116,3 +116,14 @@ def test_a_kind_that_is_scored_on_a_hold_out_is_fitted_once_and_asked_of_a_part(
     verdict = training.train(SHOP, {"intent": EXAMPLES}, settings, lambda name: nullcontext())["intent"].verdict
     (n,) = {score.n for score in verdict.scores.values()}
     assert 0 < n <= len(items) / HOLD_OUT + 3
+
+
+def test_examples_picked_for_doubt_teach_and_score_nothing() -> None:
+    doubted = [item.item_id for item, label in EXAMPLES if label == "size"]
+    teach = {"intent": doubted}
+    found = training.train(SHOP, {"intent": EXAMPLES}, SETTINGS, lambda name: nullcontext(), only_teach=teach)["intent"]
+    assert set(found.ids) == {item.item_id for item, _ in EXAMPLES}
+    assert set(found.held.ids) == set(found.ids) - set(doubted)
+    assert found.verdict.pool.n == len(found.inputs.label) == len(EXAMPLES) - len(doubted)
+    said_now = found.voters["linear"].log_probs([said("new", "size chart for this please")])
+    assert TASK.label_names[int(said_now.argmax())] == "size"
