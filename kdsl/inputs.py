@@ -1,10 +1,10 @@
 """Are tonight's items of the kind that a release learned from? Asked of what they are made of, before any voter speaks.
 
-A few numbers describe an item: what share of its words none of the examples has, by who said them, and how its pictures
-are laid out (`kdsl.features.NUMBERS`). Each number is compared between the examples and the night by a two-sample test
-(Kolmogorov-Smirnov), the examples weighted to the labels given tonight, so that a shift of label shares alone is none;
-the least probability counts, times the number of tests (Bonferroni). An example is compared with the others as if it
-were new: words that only its own near-duplicates have are new in it.
+A few numbers describe an item: what share of the shopper's words, and of those in its pictures, none of the examples
+has, and how its pictures are laid out (`kdsl.features.NUMBERS`). Each number is compared between the examples and the
+night by a two-sample test (Kolmogorov-Smirnov), the examples weighted to the labels given tonight, so that a shift of
+label shares alone is none; the least probability counts, times the number of tests (Bonferroni). An example is compared
+with the others as if it were new: words that only its own near-duplicates have are new in it.
 """
 
 import re
@@ -26,7 +26,8 @@ from kdsl.kolmogorov import likeness
 
 Floats = NDArray[np.float64]
 
-FIELDS = ("user", "agent", "ocr")
+# The agent's words are the shop's own: they change with a script or a shift, and what the shopper wants does not.
+FIELDS = ("user", "ocr")
 FEATURES = tuple(f"new_words_{name}" for name in FIELDS) + NUMBERS
 # Of fewer words a share says nothing, of fewer items a distribution.
 LEAST_WORDS, LEAST_ITEMS = 3, 10

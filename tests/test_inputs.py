@@ -94,7 +94,7 @@ def test_words_are_new_to_an_example_where_only_its_near_duplicates_have_them() 
     ]
     found = inputs.learn(made, np.zeros(3, dtype=int), ["one", "one", "two"])
     assert found.features[:, 0].tolist() == pytest.approx([0.5, 0.5, 0.6])
-    assert np.isnan(found.features[:, 2]).all()  # no picture, no words in it
+    assert np.isnan(found.features[:, 1]).all()  # no picture, no words in it
     told = Item("new", "intent", (Turn("user", "a q r s"), Turn("agent", "hello")))
     assert found.of([told])[0, 0] == pytest.approx(0.75)
 
