@@ -21,7 +21,7 @@ import numpy as np
 
 from bench import rule_learners
 from bench.rule_data import Data, mire_data, text_data
-from kdsl.metrics import weighted_f1
+from kdsl.metrics import confusion, estimate
 from kdsl.rules.draw import draw
 from kdsl.rules.examples import Examples
 from kdsl.rules.learn import BUDGET, Learned, learn
@@ -51,9 +51,12 @@ class Tally:
         """The figures."""
         right = np.array(self.gold) == np.array(self.said)
         fired, sure = np.array(self.fired), np.array(self.sure)
+        score = estimate(confusion(self.gold, self.said))
         return {
-            "n": len(right),
-            "weighted_f1": round(float(weighted_f1(self.gold, self.said)), 3),
+            "n": score.n,
+            "weighted_f1": round(score.value, 3),
+            "low": round(score.low, 3),
+            "high": round(score.high, 3),
             "fired": round(float(fired.mean()), 3),
             "right_where_fired": round(float(right[fired].mean()), 3) if fired.any() else 0.0,
             "sure": round(float(sure.mean()), 3),
@@ -116,10 +119,10 @@ def proposers(data: Data) -> list:
     return [Statistics(), FromTaxonomy(data.task)]
 
 
-def compare(data: Data, learners: Sequence[str], budget: int, splits: int) -> dict[str, dict[str, float]]:
-    """All learners on the splits of a data set."""
+def compare(draws: Sequence[Data], learners: Sequence[str], budget: int, splits: int) -> dict[str, dict[str, float]]:
+    """All learners on the splits of some draws of a data set, answers of all splits counted together."""
     tallies = {name: Tally() for name in learners}
-    for train, test in data.splits[:splits]:
+    for data, train, test in ((one, *split) for one in draws for split in one.splits[:splits]):
         examples = data.examples(train)
         states: dict[tuple[int, str], int] = {}  # looked at by our search, so that greedy search may look at as many
         size = 0
@@ -147,7 +150,7 @@ def compare(data: Data, learners: Sequence[str], budget: int, splits: int) -> di
 
 def _counted(states: dict[tuple[int, str], int], task: str, label: str, *args, **more) -> Found:
     found = search_label(task, label, *args, **more)
-    states[more["fold"], label] = sum(len(tree.nodes) for tree in found.trees)
+    states[more["fold"], label] = sum(tree.looked for tree in found.trees)
     return found
 
 
@@ -171,16 +174,22 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, help="folder in which the lines read from pictures are kept")
     parser.add_argument("--budget", type=int, default=BUDGET)
     parser.add_argument("--splits", type=int, default=4, help="folds of the MIRE tasks that are run, of 4")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[7], help="draws of folds, or of the rows to learn from"
+    )
     parser.add_argument("--draw", metavar="LABEL", help="search this label of the first data set, draw the tree, end")
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     for name in args.data:
-        data = text_data(name, 7) if name in ("banking77", "bitext") else mire_data(name, args.pictures, 4, 7)
+        draws = [
+            text_data(name, seed) if name in ("banking77", "bitext") else mire_data(name, args.pictures, 4, seed)
+            for seed in args.seeds
+        ]
         if args.draw:
-            print(drawing(data, args.draw, args.budget))
+            print(drawing(draws[0], args.draw, args.budget))
             return
-        table = compare(data, args.learners, args.budget, args.splits)
-        print(f"{data.name}: rows tested {next(iter(table.values()))['n']}")
+        table = compare(draws, args.learners, args.budget, args.splits)
+        print(f"{draws[0].name}: rows tested {next(iter(table.values()))['n']}")
         for learner, row in table.items():
             print("  " + learner.ljust(8) + "  ".join(f"{key} {value}" for key, value in row.items() if key != "n"))
         best = max((r["weighted_f1"] for n, r in table.items() if n != "ours"), default=0.0)

@@ -19,6 +19,7 @@ WIDEN_FACTOR, WIDEN_POWER = 2.0, 0.6  # a state of N visits has 2 N^0.6 actions 
 BEST_SHARE = 0.7  # of the best value below in a state's value; the rest is the mean
 MAX_ACTIONS = 80  # of one state, by prior
 MAX_DEPTH = 8
+LOOK, PROPOSED = 8.0, 0.25  # in the prior: of a state's reward as a share of the best so far, of the proposer's score
 NOISE = 0.25  # largest change of a score by the seed
 
 
@@ -66,6 +67,7 @@ class Tree:
                 self._words.setdefault(atom.field, []).append((score + self._noise[add[0]], judged, add[0]))
         self.nodes: dict[Partial, Node] = {}
         self.iterations = 0
+        self.looked = 0  # steps judged before they were opened or left
         self._scale = 1e-9  # largest reward so far; values are compared as shares of it
         self.root = self._node(Partial(), None, "start")
         self.root.best = 0.0
@@ -130,18 +132,25 @@ class Tree:
         return self.nodes[state]
 
     def _actions(self, node: Node) -> Iterator[tuple[float, str, Partial]]:
-        """(prior, action, state) by prior; only steps that change what fires and keep an open positive."""
-        scored = sorted(self._steps(node.state, self._pool.fired(node.state)), key=lambda step: -step[0])[:MAX_ACTIONS]
-        if not scored:
-            return
-        top = scored[0][0]
-        weights = [math.exp(max(-30.0, (score - top) * 0.5)) for score, _, _ in scored]
+        """(prior, action, state) by prior; only steps that change what fires and keep an open positive.
+
+        To judge a state takes microseconds, so every step is looked at before one is opened: the prior joins what the
+        proposer said with the reward of stopping there.
+        """
+        looked: dict[Partial, tuple[float, float, str]] = {}
+        for score, action, state in self._steps(node.state, self._pool.fired(node.state)):
+            if state not in looked:
+                looked[state] = self._reward(self._pool.fired(state), state.size).reward, score, action
+        self.looked += len(looked)
+        scale = max([self._scale, *(reward for reward, _, _ in looked.values())])
+        scored = [
+            (LOOK * reward / scale + PROPOSED * s, action, state) for state, (reward, s, action) in looked.items()
+        ]
+        scored = sorted(scored, key=lambda step: -step[0])[:MAX_ACTIONS]
+        weights = [math.exp(max(-30.0, logit - scored[0][0])) for logit, _, _ in scored]
         total = sum(weights)
-        opened = set()
         for weight, (_, action, state) in zip(weights, scored, strict=True):
-            if state not in opened:
-                opened.add(state)
-                yield weight / total, action, state
+            yield weight / total, action, state
 
     def _steps(self, state: Partial, fired: int) -> Iterator[tuple[float, str, Partial]]:
         positives, open_ = self._reward.positives, self._reward.open_
