@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jobs import console, unfamiliar, unlabelled, unlearned
 from jobs.items import within
@@ -16,6 +16,9 @@ from kdsl import metrics
 from kdsl.kolmogorov import UNLIKE
 from kdsl.metrics import Estimate
 from kdsl.release import Release
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 OF_QUALITY = ("weighted_f1", "f1", "rows", "abstain_rate", "error_rate")
 NONE = Estimate(0.0, 0.0, 0.0, 0)
@@ -37,10 +40,14 @@ def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[da
     (seconds, cache hits) are written for the days on which this run labelled `worked[day]` items: a run works on many
     days at once, so each day gets its share by rows.
     """
-    (figures, before), (estimates, likenesses) = together(
-        lambda: (_quality(lake, release, days), stored(lake, release, days)),
-        lambda: _unlabelled(lake, release, worked) if worked else ({}, {}),
-    )
+    labels = unlearned.labelled(lake, release, days).persist()
+    try:
+        (figures, before), (estimates, likenesses) = together(
+            lambda: (_quality(lake, release, labels), stored(lake, release, days)),
+            lambda: _unlabelled(lake, release, labels, worked) if worked else ({}, {}),
+        )
+    finally:
+        labels.unpersist()
     total = sum(worked.values())
     for day, n in worked.items():
         share = n / total
@@ -76,9 +83,9 @@ def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[da
 
 
 def _unlabelled(
-    lake: Lake, release: Release, days: Collection[date]
+    lake: Lake, release: Release, labels: "DataFrame", days: Collection[date]
 ) -> tuple[dict[tuple[date, str], tuple[Estimate, float]], dict[tuple[date, str], unfamiliar.Likeness]]:
-    return unlabelled.estimates(lake, release, days), unfamiliar.likenesses(lake, release, days)
+    return unlabelled.estimates(lake, release, labels, days), unfamiliar.likenesses(lake, release, labels, days)
 
 
 def _goes(key: Key, worked: Collection[date]) -> bool:
@@ -94,12 +101,12 @@ def _warn(doubtful: Mapping[tuple[date, str], str]) -> None:
         )
 
 
-def _quality(lake: Lake, release: Release, days: Days) -> dict[Key, Estimate]:
+def _quality(lake: Lake, release: Release, labels: "DataFrame") -> dict[Key, Estimate]:
     by_batch: dict[tuple[date, str], Counter[tuple[str | None, str | None, float]]] = defaultdict(Counter)
     rows: Counter[tuple[date, str]] = Counter()
     abstained: Counter[tuple[date, str]] = Counter()
     failed: Counter[tuple[date, str]] = Counter()
-    for row in unlearned.counted(lake, release, days):
+    for row in unlearned.counted(lake, release, labels):
         batch = (row["event_date"], row["task"])
         rows[batch] += row["count"]
         abstained[batch] += row["count"] * row["abstained"]

@@ -28,7 +28,7 @@ def collect(lake: Lake, release: Release, days: Days) -> Content:
     """What the page tells: of the release, and of what it said on those days."""
     manifest = release.manifest
     by_task: dict[str, list[Row]] = defaultdict(list)
-    for row in unlearned.counted(lake, release, days):
+    for row in unlearned.counted(lake, release, unlearned.labelled(lake, release, days)):
         by_task[row["task"]].append(row)
     stored, fired = quality.stored(lake, release, days), _fired(lake, release, days)
     parts = tuple(_part(release, task, by_task[task], stored, fired) for task in manifest.voters)

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection
 from datetime import date
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from jobs.seen import seen
 from kdsl.inputs import Inputs, Shift
 from kdsl.release import Release
 from udfs.inputs import FEATURED, features_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 SAMPLED = 500  # items of a batch that are looked at, drawn by hash of the id
 
@@ -25,8 +28,13 @@ class Likeness(NamedTuple):
     n: int
 
 
-def likenesses(lake: Lake, release: Release, days: Collection[date]) -> dict[tuple[date, str], Likeness]:
-    """By date and task; tasks of a release that holds nothing to compare with are left out."""
+def likenesses(
+    lake: Lake, release: Release, labels: "DataFrame", days: Collection[date]
+) -> dict[tuple[date, str], Likeness]:
+    """By date and task of `labels` (see `jobs.unlearned.labelled`).
+
+    Tasks of a release that holds nothing to compare with are left out.
+    """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
     from pyspark.sql.pandas.types import from_arrow_schema
@@ -34,8 +42,7 @@ def likenesses(lake: Lake, release: Release, days: Collection[date]) -> dict[tup
     known = {task: found for task in release.manifest.voters if (found := release.inputs(task))}
     if not known:
         return {}
-    given = lake.df("labels").where(among(days)).where(F.col("release_id") == release.manifest.release_id)
-    given = given.where(F.col("error_code").isNull() & F.col("task").isin(list(known)))
+    given = labels.where(among(days) & F.col("error_code").isNull() & F.col("task").isin(list(known)))
     place = F.row_number().over(Window.partitionBy("event_date", "task").orderBy(F.xxhash64("item_id"), "item_id"))
     drawn = given.select("item_id", "task", "event_date", "label", place.alias("place")).where(
         F.col("place") <= SAMPLED

@@ -14,30 +14,36 @@ from kdsl.metrics import Estimate
 from kdsl.release import Release
 
 if TYPE_CHECKING:
-    from pyspark.sql import Row
+    from pyspark.sql import DataFrame, Row
 
 SAMPLED = 2_000  # items of a batch that are looked at, drawn by hash of the id
 
 
-def estimates(lake: Lake, release: Release, days: Collection[date]) -> dict[tuple[date, str], tuple[Estimate, float]]:
-    """By date and task: estimated weighted F1, and the probability that rows are of the kind of the examples.
+def estimates(
+    lake: Lake, release: Release, labels: "DataFrame", days: Collection[date]
+) -> dict[tuple[date, str], tuple[Estimate, float]]:
+    """By date and task of `labels` (see `jobs.unlearned.labelled`): estimated weighted F1, and the probability that
+    rows are of the kind of the examples.
 
     Items without a vote, which are those with a fault, count as wrong. The interval is for all items of the batch.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    given = lake.df("labels").where(among(days)).where(F.col("release_id") == release.manifest.release_id)
     batch = Window.partitionBy("event_date", "task")
-    drawn = given.select(
-        "item_id",
-        "task",
-        "event_date",
-        "input_hash",
-        "label",
-        F.count("*").over(batch).alias("rows"),
-        F.row_number().over(batch.orderBy(F.xxhash64("item_id"), "item_id")).alias("place"),
-    ).where(F.col("place") <= SAMPLED)
+    drawn = (
+        labels.where(among(days))
+        .select(
+            "item_id",
+            "task",
+            "event_date",
+            "input_hash",
+            "label",
+            F.count("*").over(batch).alias("rows"),
+            F.row_number().over(batch.orderBy(F.xxhash64("item_id"), "item_id")).alias("place"),
+        )
+        .where(F.col("place") <= SAMPLED)
+    )
     digests = [release.manifest.voter_digest(task, v) for task, names in release.manifest.voters.items() for v in names]
     said = lake.df("votes").where(among(days) & F.col("voter_digest").isin(digests)).dropDuplicates(list(KEY))
     heard = (

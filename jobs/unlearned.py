@@ -34,14 +34,24 @@ def held_out(lake: Lake, release: Release) -> "DataFrame":
     )
 
 
-def counted(lake: Lake, release: Release, days: Days) -> "list[Row]":
-    """Rows (event_date, task, gold, label, abstained, failed, weight, count) of what the release said on those days.
+def labelled(lake: Lake, release: Release, days: Days) -> "DataFrame":
+    """What the release said on those days, without its reasons.
+
+    Columns item_id, task, event_date, input_hash, label, abstained, error_code.
+    """
+    from pyspark.sql import functions as F
+
+    said = lake.df("labels").where(within(days)).where(F.col("release_id") == release.manifest.release_id)
+    return said.select("item_id", "task", "event_date", "input_hash", "label", "abstained", "error_code")
+
+
+def counted(lake: Lake, release: Release, labels: "DataFrame") -> "list[Row]":
+    """Rows (event_date, task, gold, label, abstained, failed, weight, count) of `labels` (see `labelled`).
 
     `gold` is null where there is none, or where the release learned from it.
     """
     from pyspark.sql import functions as F
 
-    labels = lake.df("labels").where(within(days)).where(F.col("release_id") == release.manifest.release_id)
     return (
         labels.join(F.broadcast(held_out(lake, release)), ["item_id", "task"], "left")
         .withColumn("failed", F.col("error_code").isNotNull())

@@ -1,6 +1,6 @@
 """What items are made of, on executors: numbers that a night is compared with the examples by."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,14 +8,15 @@ import pyarrow as pa
 
 from kdsl.arrow import items_of
 from kdsl.inputs import Inputs, load
+from udfs.unquoted import Batches, unquoted
 
 FEATURED = pa.schema([("item_id", pa.string()), ("task", pa.string()), ("features", pa.list_(pa.float64()))])
-Batches = Iterator[pa.RecordBatch]
 
 
 def features_of(path: str) -> Callable[[Batches], Batches]:
     """A function for `mapInArrow` over items: one row of `FEATURED` an item of a task with a file in `path`/inputs."""
 
+    @unquoted
     def featured(batches: Batches) -> Batches:
         for batch in batches:
             items = items_of(batch)
