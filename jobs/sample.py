@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jobs import console, ledger, options, registry
+from jobs import console, ledger, options, registry, unlearned
 from jobs.items import targets, units, within
 from jobs.lake import Lake
 from jobs.options import Days
@@ -94,7 +94,7 @@ def draw(
 def _pool(lake: Lake, release: Release, days: Days) -> tuple[Pool, list[date]]:
     from pyspark.sql import functions as F
 
-    own = lake.df("labels").where(within(days)).where(F.col("release_id") == release.manifest.release_id)
+    own = unlearned.labelled(lake, release, days)
     gold = lake.df("gold_labels").select("item_id", "task")
     left = own.where(F.col("error_code").isNull()).join(gold, ["item_id", "task"], "left_anti")
     rows = left.select("item_id", "task", "event_date", "label", "score").limit(MOST + 1).toArrow().to_pylist()

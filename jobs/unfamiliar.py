@@ -10,6 +10,7 @@ import numpy as np
 from jobs.items import among, targets, units
 from jobs.lake import Lake
 from jobs.seen import seen
+from jobs.unlearned import drawn
 from kdsl.inputs import Inputs, Shift
 from kdsl.release import Release
 from udfs.inputs import FEATURED, features_of
@@ -35,7 +36,6 @@ def likenesses(
 
     Tasks of a release that holds nothing to compare with are left out.
     """
-    from pyspark.sql import Window
     from pyspark.sql import functions as F
     from pyspark.sql.pandas.types import from_arrow_schema
 
@@ -43,18 +43,15 @@ def likenesses(
     if not known:
         return {}
     given = labels.where(among(days) & F.col("error_code").isNull() & F.col("task").isin(list(known)))
-    place = F.row_number().over(Window.partitionBy("event_date", "task").orderBy(F.xxhash64("item_id"), "item_id"))
-    drawn = given.select("item_id", "task", "event_date", "label", place.alias("place")).where(
-        F.col("place") <= SAMPLED
-    )
+    sample = drawn(given, SAMPLED).select("item_id", "task", "event_date", "label")
     wanted = targets(lake, units(release.taxonomy, known), among(days)).join(
-        drawn.select("item_id", "task", "event_date"), ["item_id", "task", "event_date"], "left_semi"
+        sample.drop("label"), ["item_id", "task", "event_date"], "left_semi"
     )
     items = seen(lake, wanted, release.manifest.reader_version)
     featured = items.mapInArrow(features_of(str(release.path)), from_arrow_schema(FEATURED)).toArrow()
     features = {(row["item_id"], row["task"]): row["features"] for row in featured.to_pylist()}
     batches: dict[tuple[date, str], list[tuple[str | None, list[float]]]] = defaultdict(list)
-    for row in drawn.toArrow().to_pylist():
+    for row in sample.toArrow().to_pylist():
         if (key := (row["item_id"], row["task"])) in features:
             batches[row["event_date"], row["task"]].append((row["label"], features[key]))
     return {key: _likeness(release, known[key[1]], key[1], batches[key]) for key in sorted(batches)}

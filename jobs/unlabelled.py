@@ -8,6 +8,7 @@ import numpy as np
 
 from jobs.items import among
 from jobs.lake import Lake
+from jobs.unlearned import drawn
 from jobs.votes import KEY
 from kdsl.estimate import drift, estimate
 from kdsl.metrics import Estimate
@@ -27,27 +28,13 @@ def estimates(
 
     Items without a vote, which are those with a fault, count as wrong. The interval is for all items of the batch.
     """
-    from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    batch = Window.partitionBy("event_date", "task")
-    drawn = (
-        labels.where(among(days))
-        .select(
-            "item_id",
-            "task",
-            "event_date",
-            "input_hash",
-            "label",
-            F.count("*").over(batch).alias("rows"),
-            F.row_number().over(batch.orderBy(F.xxhash64("item_id"), "item_id")).alias("place"),
-        )
-        .where(F.col("place") <= SAMPLED)
-    )
+    sample = drawn(labels.where(among(days)), SAMPLED)
     digests = [release.manifest.voter_digest(task, v) for task, names in release.manifest.voters.items() for v in names]
     said = lake.df("votes").where(among(days) & F.col("voter_digest").isin(digests)).dropDuplicates(list(KEY))
     heard = (
-        drawn.join(said.drop("event_date"), ["item_id", "task", "input_hash"], "left")
+        sample.join(said.drop("event_date"), ["item_id", "task", "input_hash"], "left")
         .groupBy("item_id", "task", "event_date", "label", "rows")
         .agg(F.collect_list(F.struct("voter", "log_probs")).alias("votes"))
         .collect()

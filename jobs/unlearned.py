@@ -37,12 +37,23 @@ def held_out(lake: Lake, release: Release) -> "DataFrame":
 def labelled(lake: Lake, release: Release, days: Days) -> "DataFrame":
     """What the release said on those days, without its reasons.
 
-    Columns item_id, task, event_date, input_hash, label, abstained, error_code.
+    Columns item_id, task, event_date, input_hash, label, score, abstained, error_code.
     """
     from pyspark.sql import functions as F
 
     said = lake.df("labels").where(within(days)).where(F.col("release_id") == release.manifest.release_id)
-    return said.select("item_id", "task", "event_date", "input_hash", "label", "abstained", "error_code")
+    return said.select("item_id", "task", "event_date", "input_hash", "label", "score", "abstained", "error_code")
+
+
+def drawn(labels: "DataFrame", most: int) -> "DataFrame":
+    """At most so many rows of each date and task, drawn by hash of the id; `rows` is how many there are."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    batch = Window.partitionBy("event_date", "task")
+    place = F.row_number().over(batch.orderBy(F.xxhash64("item_id"), "item_id"))
+    numbered = labels.withColumns({"rows": F.count("*").over(batch), "place": place})
+    return numbered.where(F.col("place") <= most).drop("place")
 
 
 def counted(lake: Lake, release: Release, labels: "DataFrame") -> "list[Row]":

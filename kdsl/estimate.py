@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import ReleaseError
-from kdsl.kolmogorov import likeness
+from kdsl.kolmogorov import likeness, reweighted
 from kdsl.metrics import Estimate, weighted_f1_of
 from kdsl.models.voter import LogProbs
 
@@ -110,9 +110,7 @@ def drift(reference: Reference, log_probs: LogProbs, label: Labels) -> float:
     tonight, label = log_probs[spoke].max(axis=1), label[spoke]
     if not len(tonight) or not len(reference.gold):
         return 1.0
-    given = np.bincount(label + 1, minlength=log_probs.shape[1] + 1) / len(label)
-    before = np.bincount(reference.label + 1, minlength=len(given)) / len(reference.label)
-    weights = np.divide(given, before, out=np.zeros_like(given), where=before > 0)[reference.label + 1]
+    weights = reweighted(reference.label + 1, label + 1)  # no label is a label of its own here
     held = np.nan_to_num(reference.log_probs.max(axis=1), nan=-np.inf)
     return likeness(held, weights, tonight)
 

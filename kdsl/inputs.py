@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from kdsl.dialogue import Item
 from kdsl.errors import ReleaseError
 from kdsl.features import NUMBERS, numbers, text_fields
-from kdsl.kolmogorov import likeness
+from kdsl.kolmogorov import likeness, reweighted
 
 Floats = NDArray[np.float64]
 
@@ -77,11 +77,7 @@ class Inputs:
             tonight: features (n, features) of items of one night.
             given: label index (n,) that each was given, -1 for none.
         """
-        size = int(max(self.label.max(initial=0), given.max(initial=0))) + 1
-        answered = given[given >= 0]
-        before = np.bincount(self.label, minlength=size) / max(1, len(self.label))
-        after = np.bincount(answered, minlength=size) / max(1, len(answered))
-        weights = np.divide(after, before, out=np.zeros(size), where=before > 0)[self.label]
+        weights = reweighted(self.label, given[given >= 0])
         found = []
         for column, name in enumerate(FEATURES):
             one, other = self.features[:, column], tonight[:, column]

@@ -4,8 +4,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Labels = NDArray[np.int64]
 
 UNLIKE = 0.001  # probability of such samples below which they are called unlike
+
+
+def reweighted(before: Labels, tonight: Labels) -> Floats:
+    """Weights (n,) of the labels `before` that give them the shares of `tonight`; labels are numbers from 0."""
+    size = int(max(before.max(initial=0), tonight.max(initial=0))) + 1
+    was, now = (np.bincount(labels, minlength=size) / max(1, len(labels)) for labels in (before, tonight))
+    weights: Floats = np.divide(now, was, out=np.zeros(size), where=was > 0)[before]
+    return weights
 
 
 def likeness(before: Floats, weights: Floats, tonight: Floats) -> float:

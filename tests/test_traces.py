@@ -1,5 +1,7 @@
 """What a log may hold of an error: frames and types, never its words."""
 
+import traceback
+
 import pyarrow as pa
 import pytest
 
@@ -58,7 +60,10 @@ def test_a_worker_tells_where_it_failed_and_not_on_what() -> None:
 
     @unquoted
     def refuse(batches):
-        raise BadRow(ErrorCode.WRONG_TYPE, "not a list")
+        try:
+            raise ValueError(SECRET)
+        except ValueError as cause:
+            raise BadRow(ErrorCode.WRONG_TYPE, "not a list") from cause
         yield from batches
 
     batch = pa.RecordBatch.from_pylist([{"text": SECRET}])
@@ -69,5 +74,6 @@ def test_a_worker_tells_where_it_failed_and_not_on_what() -> None:
     assert "4000" not in str(failed.value)
     assert failed.value.__suppress_context__
     assert ", in work" in str(failed.value)
-    with pytest.raises(BadRow, match="not a list"):
+    with pytest.raises(BadRow, match="not a list") as refused:
         next(refuse(iter([batch])))
+    assert SECRET not in "".join(traceback.format_exception(refused.value))

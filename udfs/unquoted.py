@@ -27,8 +27,8 @@ def unquoted(work: Callable[P, Batches]) -> Callable[P, Batches]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> Batches:
         try:
             yield from work(*args, **kwargs)
-        except (KdslError, BadRow):
-            raise
+        except (KdslError, BadRow) as error:
+            raise error from None  # what it was raised from may quote a row
         except Exception as error:  # noqa: BLE001 - whatever it is, Spark would print its words
             raise WorkerError(
                 f"an error whose words are left out, as they may quote data\n{without_words(error)}"
