@@ -2,16 +2,23 @@
 
 `python -m jobs.jars` (part of `make setup`) fetches them once into Spark's Ivy cache and notes their paths, so that
 every later start needs no network.
+
+One jar more is fetched where it can be had: Hadoop without its native library starts a `chmod` for every file and
+folder that it makes on a local disk, which is most of what a small file costs; `LOCAL_FILES` sets permissions itself.
 """
 
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from jobs.session import DELTA_PACKAGE
 from kdsl.config import Settings
 from kdsl.errors import ConfigError, KdslError
+
+LOCAL_FILES = "com.globalmentor:hadoop-bare-naked-local-fs:0.1.0"
+_LOCAL_FILES_CLASS = "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem"
 
 NOTED = Path(__file__).resolve().parent.parent / ".cache" / "delta-jars.txt"
 _PROBE = "import pyspark.sql as s; b=s.SparkSession.builder.getOrCreate(); print('JARS', b.conf.get('spark.jars'))"
@@ -24,18 +31,29 @@ def spark_options(settings: Settings) -> dict[str, str]:
         ConfigError: a jar that the configuration names is not there.
     """
     if settings.spark.jars:
-        missing = [jar for jar in settings.spark.jars.split(",") if "://" not in jar and not Path(jar).is_file()]
+        named = settings.spark.jars.split(",")
+        missing = [jar for jar in named if "://" not in jar and not Path(jar).is_file()]
         if missing:
             raise ConfigError(
                 f"spark.jars (or KDSL_JARS): {', '.join(missing)} is no file; name the jars of {DELTA_PACKAGE} "
                 "and what it needs, separated by commas, or leave it empty to have Spark fetch them."
             )
-        return {"spark.jars": settings.spark.jars}
+        return {"spark.jars": settings.spark.jars, **_local_files(settings, named)}
     if NOTED.is_file():
-        jars = NOTED.read_text().split()
-        if jars and jars[0] == DELTA_PACKAGE and all(Path(jar).is_file() for jar in jars[1:]):
-            return {"spark.jars": ",".join(jars[1:])}
+        packages, *jars = NOTED.read_text().split() or [""]
+        if packages.split(",")[0] == DELTA_PACKAGE and all(Path(jar).is_file() for jar in jars):
+            return {"spark.jars": ",".join(jars), **_local_files(settings, jars)}
     return {"spark.jars.packages": DELTA_PACKAGE}
+
+
+def _local_files(settings: Settings, jars: Sequence[str]) -> dict[str, str]:
+    """The settings by which a session on this machine alone makes its files without a process each."""
+    name = LOCAL_FILES.split(":")[1]
+    own = "spark.driver.extraClassPath"  # Hadoop looks for the class before Spark has added its jars
+    jar = next((jar for jar in jars if name in Path(jar).name), None)
+    if jar is None or own in settings.spark.conf or not settings.spark.master.startswith("local["):
+        return {}
+    return {own: jar, "spark.hadoop.fs.file.impl": _LOCAL_FILES_CLASS}
 
 
 def spark_submit() -> str:
@@ -74,26 +92,29 @@ def fetch() -> list[str]:
     """Resolve the jars by Spark's own `--packages` and note their paths.
 
     Raises:
-        KdslError: they cannot be had; says what to do.
+        KdslError: Delta's cannot be had; says what to do.
     """
     probe = NOTED.with_name("probe.py")
     probe.parent.mkdir(parents=True, exist_ok=True)
     probe.write_text(_PROBE)
-    done = subprocess.run(
-        [spark_submit(), "--master", "local[1]", "--packages", DELTA_PACKAGE, str(probe)],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-        env=environment(),
-    )
-    line = next((line for line in done.stdout.splitlines() if line.startswith("JARS ")), None)
-    if done.returncode or line is None:
-        tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
-        raise KdslError(advice(done.stdout + done.stderr) or f"Delta's jars could not be fetched:\n{tail}")
-    jars = [jar.removeprefix("file://") for jar in line.removeprefix("JARS ").split(",")]
-    NOTED.write_text("\n".join([DELTA_PACKAGE, *jars]) + "\n")
-    return jars
+    output = ""
+    for packages in (f"{DELTA_PACKAGE},{LOCAL_FILES}", DELTA_PACKAGE):
+        done = subprocess.run(
+            [spark_submit(), "--master", "local[1]", "--packages", packages, str(probe)],
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+            env=environment(),
+        )
+        output = done.stdout + done.stderr
+        line = next((line for line in done.stdout.splitlines() if line.startswith("JARS ")), None)
+        if done.returncode == 0 and line is not None:
+            jars = [jar.removeprefix("file://") for jar in line.removeprefix("JARS ").split(",")]
+            NOTED.write_text("\n".join([packages, *jars]) + "\n")
+            return jars
+    tail = "\n".join(output.splitlines()[-15:])
+    raise KdslError(advice(output) or f"Delta's jars could not be fetched:\n{tail}")
 
 
 def main() -> int:

@@ -42,9 +42,13 @@ def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[da
     """
     labels = unlearned.labelled(lake, release, days).persist()
     try:
-        (figures, before), (estimates, likenesses) = together(
-            lambda: (_quality(lake, release, labels), stored(lake, release, days)),
-            lambda: _unlabelled(lake, release, labels, worked) if worked else ({}, {}),
+        (figures, before, likenesses), estimates = together(
+            lambda: (
+                _quality(lake, release, labels),
+                stored(lake, release, days),
+                unfamiliar.likenesses(lake, release, labels, worked) if worked else {},
+            ),
+            lambda: unlabelled.estimates(lake, release, labels, worked) if worked else {},
         )
     finally:
         labels.unpersist()
@@ -80,12 +84,6 @@ def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[da
     ]
     if rows:
         lake.append("batch_metrics", lake.spark.createDataFrame(rows, BATCH_METRICS.columns).coalesce(1))
-
-
-def _unlabelled(
-    lake: Lake, release: Release, labels: "DataFrame", days: Collection[date]
-) -> tuple[dict[tuple[date, str], tuple[Estimate, float]], dict[tuple[date, str], unfamiliar.Likeness]]:
-    return unlabelled.estimates(lake, release, labels, days), unfamiliar.likenesses(lake, release, labels, days)
 
 
 def _goes(key: Key, worked: Collection[date]) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from kdsl.metrics import Estimate
 from kdsl.release import Release
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Row
+    from pyspark.sql import DataFrame
 
 SAMPLED = 2_000  # items of a batch that are looked at, drawn by hash of the id
 
@@ -37,15 +37,15 @@ def estimates(
         sample.join(said.drop("event_date"), ["item_id", "task", "input_hash"], "left")
         .groupBy("item_id", "task", "event_date", "label", "rows")
         .agg(F.collect_list(F.struct("voter", "log_probs")).alias("votes"))
-        .collect()
+        .toArrow()
     )
-    batches: dict[tuple[date, str], list[Row]] = {}
-    for row in sorted(heard, key=lambda row: row["item_id"]):
+    batches: dict[tuple[date, str], list[dict[str, Any]]] = {}
+    for row in heard.sort_by("item_id").to_pylist():
         batches.setdefault((row["event_date"], row["task"]), []).append(row)
     return {key: _estimated(release, key[1], rows) for key, rows in sorted(batches.items())}
 
 
-def _estimated(release: Release, task: str, rows: "list[Row]") -> tuple[Estimate, float]:
+def _estimated(release: Release, task: str, rows: "list[dict[str, Any]]") -> tuple[Estimate, float]:
     fusion, reference = release.fusion(task), release.reference(task)
     by_row = [{vote["voter"]: vote["log_probs"] for vote in row["votes"]} for row in rows]
     place = {label: number for number, label in enumerate(fusion.labels)}

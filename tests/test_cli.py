@@ -71,6 +71,19 @@ def test_named_jars_are_used_and_missing_ones_refused(tmp_path: Path) -> None:
         jars.spark_options(Settings(spark=SparkSettings(jars=f"{jar},{tmp_path}/gone.jar")))
 
 
+def test_files_on_this_machine_are_made_without_a_process_each(tmp_path: Path) -> None:
+    jar = tmp_path / f"x_{jars.LOCAL_FILES.split(':')[1]}-0.1.0.jar"
+    jar.touch()
+
+    def options(**spark: object) -> set[str]:
+        return set(jars.spark_options(Settings(spark=SparkSettings.model_validate({"jars": str(jar), **spark}))))
+
+    faster = {"spark.driver.extraClassPath", "spark.hadoop.fs.file.impl"}
+    assert options(master="local[2]") == {"spark.jars", *faster}
+    assert options(master="local-cluster[2,1,1024]") == options(master="yarn") == {"spark.jars"}
+    assert options(master="local[2]", conf={"spark.driver.extraClassPath": "own.jar"}) == {"spark.jars"}
+
+
 def test_a_partly_filled_maven_cache_is_recognised() -> None:
     printed = (
         "[NOT FOUND] io.delta#delta\n==== local-m2-cache: tried\n:: download failed: io.delta#delta-storage;4.4.0 ::"
