@@ -33,6 +33,9 @@ def conf(settings: Settings) -> dict[str, str]:
         "spark.python.worker.reuse": "true",
         "spark.speculation": "false",
         "spark.sql.debug.maxToStringFields": "200",
+        # Where in our code a column was made: it takes a stack trace for each, and only analysts' typos would need it.
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
+        "spark.sql.dataFrameQueryContext.enabled": "false",
         # Ranges of a file asked for at once: good on an object store, five times slower than one by one on a disk.
         "spark.hadoop.parquet.hadoop.vectored.io.enabled": "true" if remote else "false",
         "spark.ui.enabled": "false" if local else "true",

@@ -60,6 +60,7 @@ def spark() -> Iterator[object]:
                 # A test's JVM lives for a minute: what its compilers cost, it never gets back.
                 "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
                 "spark.sql.codegen.wholeStage": "false",
+                "spark.sql.codegen.factoryMode": "NO_CODEGEN",
             },
         }
     )
