@@ -25,12 +25,16 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch of items, each (rows, length) int64: token ids, mask (0: padding), kinds; and pictures row by row."""
+    """A batch of items on the CPU, each (rows, length) int64: token ids, mask (0: padding), kinds; pictures row by row.
+
+    `positions` are those of the items alone, from 0 on, once `kdsl.models.prefix.placed` has worked them out.
+    """
 
     ids: "torch.Tensor"
     mask: "torch.Tensor"
     kinds: "torch.Tensor"
     pictures: tuple[str, ...]
+    positions: "torch.Tensor | None" = None
 
 
 def plan(lengths: Sequence[int], *, budget: int, window: int, shared: int = 0) -> list[list[int]]:
@@ -64,7 +68,7 @@ def padding_efficiency(lengths: Sequence[int], batches: Sequence[Sequence[int]])
     return float(np.sum([lengths[at] for batch in batches for at in batch]) / paid) if paid else 1.0
 
 
-def collate(items: Sequence[Encoded], pad: int, device: "torch.device | str" = "cpu") -> Batch:
+def collate(items: Sequence[Encoded], pad: int) -> Batch:
     """Stack items, padded at the left: the answer is read behind the last token of every row."""
     import torch
 
@@ -78,4 +82,4 @@ def collate(items: Sequence[Encoded], pad: int, device: "torch.device | str" = "
         mask[row, start:] = 1
         kinds[row, start:] = torch.tensor(item.kinds)
     pictures = tuple(name for item in items for name in item.pictures)
-    return Batch(ids.to(device), mask.to(device), kinds.to(device), pictures)
+    return Batch(ids, mask, kinds, pictures)

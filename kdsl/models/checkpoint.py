@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kdsl.errors import ConfigError
+from kdsl.models import fast
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy")
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")  # what a download takes, and nothing else
@@ -129,12 +130,14 @@ def load(path: str, *, device: str, max_pixels: int, min_pixels: int, allow_down
     else:
         tokenizer = _tried(folder, "a tokenizer", lambda: AutoTokenizer.from_pretrained(folder, **safe))
     maker = AutoModelForImageTextToText if sees else AutoModelForCausalLM
-    dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
+    gpu = device.startswith("cuda")
+    dtype = torch.bfloat16 if gpu else torch.float32
+    attention = fast.attention() if sees else "sdpa"
     model, report = _tried(
         folder,
         "a model",
         lambda: maker.from_pretrained(
-            folder, dtype=dtype, attn_implementation="sdpa", use_safetensors=True, output_loading_info=True, **safe
+            folder, dtype=dtype, attn_implementation=attention, use_safetensors=True, output_loading_info=True, **safe
         ),
     )
     missing = sorted(report["missing_keys"]) + sorted(str(key) for key in report.get("mismatched_keys", ()))
@@ -145,6 +148,8 @@ def load(path: str, *, device: str, max_pixels: int, min_pixels: int, allow_down
         )
     if sees and not hasattr(model.model, "get_rope_index"):
         raise ConfigError(f"model: {kind} in {folder} gives no positions; known families: {', '.join(FAMILIES)}.")
+    if gpu:
+        fast.fuse_norms(model)
     model.to(device).eval()
     return Loaded(
         model=model,

@@ -8,10 +8,10 @@ Text-only causal models and the Qwen2-VL family go through the same code.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +19,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kdsl.dialogue import Item
 from kdsl.errors import BadRow, ConfigError
-from kdsl.models import checkpoint, prefix
-from kdsl.models.batching import Encoded, collate, plan
+from kdsl.models import checkpoint, memory, prefix
+from kdsl.models.ahead import Coming, ahead
+from kdsl.models.batching import Batch, Encoded, collate, plan
 from kdsl.models.codes import codes, orders
 from kdsl.models.pixels import Decoder, Pixels, Scaled, Sizes, finished
-from kdsl.models.prefix import Prefix
+from kdsl.models.prefix import Patches, Prefix
 from kdsl.models.prompt import Limits, Listed, Prompter
 from kdsl.taxonomy import Task
-
-if TYPE_CHECKING:
-    import torch
 
 LEAST = 64  # tokens that must be left for an item
 KEPT = 16  # shared parts kept with their key-value cache
@@ -52,7 +50,9 @@ class ModelSettings(BaseModel):
         "described", description="how labels stand in the prompt; none: only for models post-trained on them"
     )
     permutations: int = Field(1, ge=1, le=26, description="assignments of codes to labels, averaged: see order effects")
-    batch_tokens: int = Field(8_192, ge=64, description="tokens of one batch, padding counted")
+    batch_tokens: Literal["auto"] | Annotated[int, Field(ge=64)] = Field(
+        "auto", description="tokens of one batch, padding and shared ones counted; auto: by the device's free memory"
+    )
     window: int = Field(256, ge=1, le=65_536, description="items in a row that are sorted by length together")
     threads: int = Field(2, ge=1, le=64, description="threads that decode pictures ahead of the model")
 
@@ -93,8 +93,27 @@ class Plan:
     room: int
 
 
+@dataclass(frozen=True)
+class Ready:
+    """A batch that waits for the model: its rows of the whole list, its items, and all that needs no weights."""
+
+    rows: tuple[int, ...]
+    items: tuple[Encoded, ...]
+    batch: Batch
+    patches: Patches | None
+
+
+@dataclass(frozen=True)
+class Window:
+    """Items in a row that are sorted by length together, their decoded pictures, and what is wrong with others."""
+
+    rows: range
+    pictures: Mapping[str, Scaled]
+    bad: Mapping[str, BadRow] = field(default_factory=dict)
+
+
 class Scorer:
-    """One loaded model; not for use by two threads at once."""
+    """One loaded model; not for use by two threads at once. `budget` is the tokens of one batch at most."""
 
     def __init__(self, loaded: checkpoint.Loaded, settings: ModelSettings) -> None:
         self.loaded = loaded
@@ -105,7 +124,8 @@ class Scorer:
         self.pixels = Pixels(loaded.image_processor, sizes) if loaded.image_processor is not None else None
         self._decoder = Decoder(self.pixels, settings.threads)
         self._prefixes: dict[tuple[int, ...], Prefix] = {}
-        self._budget = settings.batch_tokens
+        auto = settings.batch_tokens == "auto"
+        self.budget = memory.batch_tokens(loaded.model) if auto else int(settings.batch_tokens)
 
     @classmethod
     def load(cls, settings: ModelSettings) -> "Scorer":
@@ -150,30 +170,11 @@ class Scorer:
             ConfigError: see `plan`.
             RuntimeError: the model itself failed; nothing is hidden.
         """
-        import torch
-
-        asked = self.plan(task)
-        scored = Scored(np.full((len(items), len(task.labels)), np.nan))
-        size = self.settings.window
-        windows = [range(at, min(at + size, len(items))) for at in range(0, len(items), size)]
-        ahead = self._start(items, windows[0], contents) if windows else {}
-        with torch.inference_mode():
-            for nth, window in enumerate(windows):
-                pictures, bad = finished(ahead)
-                if nth + 1 < len(windows):
-                    ahead = self._start(items, windows[nth + 1], contents)
-                self._window(asked, items, window, pictures, bad, scored=scored, reuse_prefix=reuse_prefix)
-        return scored
+        return self._scored(task, items, self._windows(items, contents), reuse_prefix=reuse_prefix)
 
     def score_decoded(self, task: Task, items: Sequence[Item], pictures: Mapping[str, Scaled]) -> Scored:
         """The same as `score` for pictures that are decoded and scaled already."""
-        import torch
-
-        asked = self.plan(task)
-        scored = Scored(np.full((len(items), len(task.labels)), np.nan))
-        with torch.inference_mode():
-            self._window(asked, items, range(len(items)), pictures, {}, scored=scored, reuse_prefix=True)
-        return scored
+        return self._scored(task, items, iter([Window(range(len(items)), pictures)]), reuse_prefix=True)
 
     def encode(self, item: Item, pictures: Mapping[str, Scaled], room: int | None = None) -> Encoded:
         """Tokens of one item.
@@ -191,90 +192,113 @@ class Scorer:
         """Drop every shared part that was run: the weights have changed."""
         self._prefixes.clear()
 
+    def _windows(self, items: Sequence[Item], contents: Mapping[str, bytes]) -> Iterator[Window]:
+        """Windows with their pictures, those of the next one being decoded meanwhile."""
+        size = self.settings.window
+        windows = [range(at, min(at + size, len(items))) for at in range(0, len(items), size)]
+        coming = self._start(items, windows[0], contents) if windows else {}
+        for nth, window in enumerate(windows):
+            pictures, bad = finished(coming)
+            if nth + 1 < len(windows):
+                coming = self._start(items, windows[nth + 1], contents)
+            yield Window(window, pictures, bad)
+
     def _start(
         self, items: Sequence[Item], window: range, contents: Mapping[str, bytes]
     ) -> "dict[str, Future[Scaled]]":
         names = {picture.sha256 for at in window for picture in items[at].pictures}
         return self._decoder.start(sorted(names), contents)
 
-    def _window(
-        self,
-        asked: Plan,
-        items: Sequence[Item],
-        window: range,
-        pictures: Mapping[str, Scaled],
-        bad: Mapping[str, BadRow],
-        *,
-        scored: Scored,
-        reuse_prefix: bool,
-    ) -> None:
-        rows: list[int] = []
-        encoded: list[Encoded] = []
-        for at in window:
-            try:
-                encoded.append(self.encode(items[at], pictures, asked.room))
-                rows.append(at)
-            except BadRow as fault:
-                own = [bad[picture.sha256] for picture in items[at].pictures if picture.sha256 in bad]
-                scored.faults[at] = own[0] if own and not items[at].turns else fault
-        scored.counts["cut"] += sum(item.cut for item in encoded)
-        shared = max(map(len, asked.shared))
-        lengths = [len(item.ids) for item in encoded]
-        for batch in plan(lengths, budget=self._budget, window=len(encoded) or 1, shared=shared):
-            logits = self._batch(asked, [encoded[at] for at in batch], pictures, scored.counts, reuse_prefix)
-            scored.log_probs[[rows[at] for at in batch]] = logits
+    def _scored(self, task: Task, items: Sequence[Item], windows: Iterator[Window], *, reuse_prefix: bool) -> Scored:
+        import torch
 
-    def _batch(
-        self,
-        asked: Plan,
-        items: Sequence[Encoded],
-        pictures: Mapping[str, Scaled],
-        counts: "Counter[str]",
-        reuse_prefix: bool,
-    ) -> NDArray[np.float64]:
+        asked = self.plan(task)
+        scored = Scored(np.full((len(items), len(task.labels)), np.nan))
+        with torch.inference_mode():
+            running: list[tuple[tuple[int, ...], Coming]] = []
+            for ready in ahead(self._batches(asked, items, windows, scored)):
+                running += self._answers(asked, ready, scored.counts, reuse_prefix)
+                while len(running) > 1:  # the last one runs on while the next is given to the model
+                    rows, coming = running.pop(0)
+                    scored.log_probs[list(rows)] = coming.read()
+            for rows, coming in running:
+                scored.log_probs[list(rows)] = coming.read()
+        return scored
+
+    def _batches(
+        self, asked: Plan, items: Sequence[Item], windows: Iterator[Window], scored: Scored
+    ) -> Iterator[Ready]:
+        """Every item in one batch, but those that are put among the faults."""
+        shared = max(map(len, asked.shared))
+        for window in windows:
+            rows: list[int] = []
+            encoded: list[Encoded] = []
+            for at in window.rows:
+                try:
+                    encoded.append(self.encode(items[at], window.pictures, asked.room))
+                    rows.append(at)
+                except BadRow as fault:
+                    own = [window.bad[one.sha256] for one in items[at].pictures if one.sha256 in window.bad]
+                    scored.faults[at] = own[0] if own and not items[at].turns else fault
+            scored.counts["cut"] += sum(item.cut for item in encoded)
+            lengths = [len(item.ids) for item in encoded]
+            for batch in plan(lengths, budget=self.budget, window=len(encoded) or 1, shared=shared):
+                yield self._ready([rows[at] for at in batch], [encoded[at] for at in batch], window.pictures)
+
+    def _ready(self, rows: Sequence[int], items: Sequence[Encoded], pictures: Mapping[str, Scaled]) -> Ready:
+        model = self.loaded.model
+        batch = collate(items, self.pad)
+        names = set(batch.pictures)
+        patches = self.pixels.patches({name: pictures[name] for name in names}) if self.pixels else None
+        batch = prefix.placed(model, batch, patches)
+        if patches is not None and model.device.type == "cuda":  # half the bytes, ready to be copied beside other work
+            patches = replace(patches, pixels=patches.pixels.to(model.dtype).pin_memory())
+        return Ready(tuple(rows), tuple(items), batch, patches)
+
+    def _answers(
+        self, asked: Plan, ready: Ready, counts: "Counter[str]", reuse_prefix: bool
+    ) -> list[tuple[tuple[int, ...], Coming]]:
+        """Rows and their log-probabilities (rows, labels); where memory runs out, of one half, then of the other."""
         import torch
 
         try:
-            return self._forward(asked, items, pictures, counts, reuse_prefix)
+            return [(ready.rows, self._forward(asked, ready, counts, reuse_prefix))]
         except torch.OutOfMemoryError:
-            if len(items) == 1:
+            if len(ready.rows) == 1:
                 raise
         self._prefixes.clear()  # out of the handler: its traceback held the tensors of the batch
         torch.cuda.empty_cache()
         counts["halved"] += 1
-        self._budget = max(1, self._budget // 2)
-        half = len(items) // 2
-        parts = [self._batch(asked, part, pictures, counts, reuse_prefix) for part in (items[:half], items[half:])]
-        return np.concatenate(parts)
+        self.budget = max(1, self.budget // 2)
+        return [one for half in self._halves(ready) for one in self._answers(asked, half, counts, reuse_prefix)]
 
-    def _forward(
-        self,
-        asked: Plan,
-        items: Sequence[Encoded],
-        pictures: Mapping[str, Scaled],
-        counts: "Counter[str]",
-        reuse_prefix: bool,
-    ) -> NDArray[np.float64]:
+    def _halves(self, ready: Ready) -> Iterator[Ready]:
+        middle = len(ready.rows) // 2
+        for part in (slice(None, middle), slice(middle, None)):
+            items = ready.items[part]
+            batch = prefix.placed(self.loaded.model, collate(items, self.pad), _of(ready.patches, items))
+            yield Ready(ready.rows[part], items, batch, _of(ready.patches, items))
+
+    def _forward(self, asked: Plan, ready: Ready, counts: "Counter[str]", reuse_prefix: bool) -> Coming:
         import torch
 
-        model = self.loaded.model
-        batch = collate(items, self.pad, model.device)
-        names = set(batch.pictures)
-        patches = self.pixels.patches({name: pictures[name] for name in names}) if self.pixels else {}
-        tokens = torch.tensor(asked.tokens, device=model.device)
-        seen = prefix.features(model, batch, patches)
+        model, batch = self.loaded.model, ready.batch
+        tokens = prefix.sent(torch.tensor(asked.tokens), model.device)
+        seen = prefix.features(model, batch, ready.patches)
         found = []
         for order, shared in zip(asked.orders, asked.shared, strict=True):
             if reuse_prefix:
                 logits = prefix.code_logits(model, batch, tokens, prefix=self._prefix(shared), features=seen)
             else:
                 logits = prefix.code_logits(model, batch, tokens, shared=shared, features=seen)
-            found.append(_log_softmax(logits[:, list(order)]))
+            places = prefix.sent(torch.tensor(order), model.device)
+            found.append(logits.index_select(1, places).double().log_softmax(1))
         counts["batches"] += 1
         counts["tokens"] += int(batch.mask.sum())
         counts["padded_tokens"] += batch.mask.numel()
-        counts["pictures_encoded"] += len(names)
-        return _pooled(found)
+        counts["pictures_encoded"] += len(set(batch.pictures))
+        # The geometric mean of the permutations, normalised: a bias that adds to a code's logit cancels out.
+        return Coming(torch.stack(found).mean(0).log_softmax(1))
 
     @property
     def pad(self) -> int:
@@ -292,16 +316,13 @@ class Scorer:
         return self._prefixes[shared]
 
 
-def _log_softmax(logits: "torch.Tensor") -> NDArray[np.float64]:
-    scores: NDArray[np.float64] = logits.double().log_softmax(1).cpu().numpy()
-    return scores
+def _of(patches: Patches | None, items: Sequence[Encoded]) -> Patches | None:
+    """Of the pictures that are cut up, those of some items."""
+    import torch
 
-
-def _pooled(found: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """The geometric mean of the permutations, normalised: a bias that adds to a code's logit cancels out."""
-    if len(found) == 1:
-        return found[0]
-    mean: NDArray[Any] = np.mean(found, axis=0)
-    top = mean.max(axis=1, keepdims=True)
-    pooled: NDArray[np.float64] = mean - top - np.log(np.exp(mean - top).sum(axis=1, keepdims=True))
-    return pooled
+    wanted = {name for item in items for name in item.pictures}
+    if patches is None or not wanted:
+        return None
+    parts = torch.split(patches.pixels, patches.grid.prod(1).tolist())
+    kept = [at for at, name in enumerate(patches.names) if name in wanted]
+    return Patches(tuple(patches.names[at] for at in kept), torch.cat([parts[at] for at in kept]), patches.grid[kept])

@@ -74,17 +74,13 @@ class Pixels:
         unit = self.unit
         return max(1, round_(wide * scale / unit)) * unit, max(1, round_(tall * scale / unit)) * unit
 
-    def patches(self, scaled: Mapping[str, Scaled]) -> dict[str, Patches]:
-        """Cut pictures up, by name."""
+    def patches(self, scaled: Mapping[str, Scaled]) -> Patches | None:
+        """Cut pictures up; None: there are none."""
         names = sorted(scaled)
         if not names:
-            return {}
+            return None
         made = self._processor(images=[scaled[name].image for name in names], do_resize=False, return_tensors="pt")
-        counts = [int(grid.prod()) for grid in made["image_grid_thw"]]
-        parts = made["pixel_values"].split(counts)
-        return {
-            name: Patches(part, grid) for name, part, grid in zip(names, parts, made["image_grid_thw"], strict=True)
-        }
+        return Patches(tuple(names), made["pixel_values"], made["image_grid_thw"])
 
 
 class Decoder:

@@ -1,13 +1,15 @@
 """The shared part of a prompt, run once: its key-value cache is expanded over every batch of items.
 
 On the Qwen2-VL family positions have three axes and a picture takes fewer positions than tokens, so they are given
-explicitly: those of the item alone (`get_rope_index`), moved behind the shared part.
+explicitly: those of the item alone (`get_rope_index`), moved behind the shared part. Batches are laid out on the CPU,
+whose loops over rows would halt a GPU at every row.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from kdsl.models import fast
 from kdsl.models.batching import Batch
 
 if TYPE_CHECKING:
@@ -16,8 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Patches:
-    """One picture cut up for the model: float32 (patches, values) and its grid, int64 (3,): time, rows, columns."""
+    """Pictures cut up for the model, one behind the other: (patches, values), and int64 (pictures, 3) grids.
 
+    A grid is time, rows, columns of a picture's patches; both tensors are on the CPU.
+    """
+
+    names: tuple[str, ...]
     pixels: "torch.Tensor"
     grid: "torch.Tensor"
 
@@ -30,19 +36,20 @@ class Prefix:
     layers: "tuple[tuple[torch.Tensor, torch.Tensor], ...]"
 
     def expanded(self, rows: int) -> Any:
-        """A `DynamicCache` for a batch of that many rows; the prefix itself stays as it is."""
+        """A `DynamicCache` for a batch of that many rows; they are views, the prefix itself stays as it is."""
         from transformers import DynamicCache
 
-        cache = DynamicCache()
+        cache: Any = DynamicCache()
         for at, (keys, values) in enumerate(self.layers):
             cache.update(keys, values, at)
-        cache.batch_repeat_interleave(rows)
+            layer = cache.layers[at]
+            layer.keys, layer.values = (part.expand(rows, -1, -1, -1) for part in (keys, values))
         return cache
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Encoded pictures of a batch in the order of their tokens, and their grids, int64 (pictures, 3)."""
+    """Encoded pictures of a batch in the order of their tokens, and their grids, int64 (pictures, 3) on the CPU."""
 
     seen: Any
     grid: "torch.Tensor"
@@ -54,34 +61,71 @@ def run(model: Any, ids: Sequence[int]) -> Prefix:
     from transformers import DynamicCache
 
     cache: Any = DynamicCache()
-    given = torch.tensor([list(ids)], device=model.device)
+    given = torch.tensor([list(ids)])
+    mask = torch.ones_like(given)
+    positions = _positions(model, given, mask, torch.zeros_like(given), None)
     model.base_model(
-        input_ids=given,
-        attention_mask=torch.ones_like(given),
-        position_ids=_positions(model, given, torch.ones_like(given), torch.zeros_like(given), grid=None, before=0),
+        input_ids=given.to(model.device),
+        attention_mask=mask.to(model.device),
+        position_ids=positions.to(model.device),
         past_key_values=cache,
         use_cache=True,
     )
     return Prefix(tuple(ids), tuple((layer.keys, layer.values) for layer in cache.layers))
 
 
-def features(model: Any, batch: Batch, pictures: Mapping[str, Patches]) -> Features | None:
-    """What the vision part makes of a batch's pictures; each distinct one is encoded once. None: there are none."""
-    import torch
+def placed(model: Any, batch: Batch, patches: Patches | None = None) -> Batch:
+    """The batch with the positions of its items."""
+    grid = patches.grid[_places(batch, patches)] if patches is not None else None
+    return replace(batch, positions=_positions(model, batch.ids, batch.mask, batch.kinds, grid))
 
-    if not batch.pictures:
+
+def features(model: Any, batch: Batch, patches: Patches | None) -> Features | None:
+    """What the vision part makes of a batch's pictures; each distinct one is encoded once. None: there are none."""
+    if patches is None or not batch.pictures:
         return None
     inner = model.base_model
-    distinct = sorted(set(batch.pictures))
-    pixels = torch.cat([pictures[name].pixels for name in distinct]).to(inner.visual.device)
-    grid = torch.stack([pictures[name].grid for name in distinct])
-    seen = inner.get_image_features(pixels, grid.to(pixels.device), return_dict=True)
-    places = [distinct.index(name) for name in batch.pictures]
+    pixels = sent(patches.pixels, inner.visual.device)
+    how, grid = _how_seen(model, patches)
+    seen = inner.get_image_features(pixels, grid, return_dict=True, **how)
+    places = _places(batch, patches)
     seen.pooler_output = tuple(seen.pooler_output[place] for place in places)
     deep = getattr(seen, "deepstack_features", None)  # Qwen3-VL
     if deep is not None:
         seen.deepstack_features = [tuple(layer[place] for place in places) for layer in deep]
-    return Features(seen, grid[places])
+    return Features(seen, patches.grid[places])
+
+
+def _how_seen(model: Any, patches: Patches) -> "tuple[dict[str, Any], torch.Tensor]":
+    """What the vision part of a Qwen2-VL would work out from the grids, halting the GPU in every layer, and the grids.
+
+    `alike` is read by `kdsl.models.fast`: pictures of as many patches each lie in one segment.
+    """
+    device = model.base_model.visual.device
+    if model.config.model_type != "qwen2_vl":
+        return {}, sent(patches.grid, device)
+    import torch
+    from transformers.vision_utils import get_vision_position_ids
+
+    positions = get_vision_position_ids(patches.grid, model.base_model.visual.spatial_merge_size)
+    how: dict[str, Any] = {"position_ids": sent(positions, device)}
+    lengths = patches.grid.prod(1)
+    if (
+        len(lengths) > 1
+        and model.config.vision_config._attn_implementation == fast.NAME
+        and len(set(lengths.tolist())) == 1
+    ):
+        how["alike"] = len(lengths)
+        lengths = lengths.sum()[None]
+    how["cu_seqlens"] = torch.nn.functional.pad(lengths.cumsum(0), (1, 0)).int()
+    return how, patches.grid
+
+
+def sent(values: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
+    """The tensor on that device; the copy to a GPU is not waited for."""
+    if device.type == "cuda" and values.device.type == "cpu":
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
 
 
 def code_logits(
@@ -130,20 +174,21 @@ def hidden(
 
     if not bool(batch.mask[:, -1].all()):
         raise ValueError("the batch is padded at the right; the answer is read behind the last token: pad at the left")
-    rows = len(batch.ids)
-    ids, mask, kinds = batch.ids, batch.mask, batch.kinds
+    rows, device = len(batch.ids), model.device
+    ids, mask, kinds, positions = batch.ids, batch.mask, batch.kinds, batch.positions
     before = len(prefix.ids) if prefix else 0
-    grid = features.grid.to(ids.device) if features else None
     if prefix is None and shared:  # padding stays at the left of everything
-        head = torch.tensor([list(shared)] * rows, device=ids.device)
+        head = torch.tensor([list(shared)] * rows)
         ids, mask, kinds = _behind_shared(head, ids, mask, kinds)
-    positions = _positions(model, ids, mask, kinds, grid=grid, before=before)
+        positions = None
+    if positions is None:
+        positions = _positions(model, ids, mask, kinds, features.grid if features else None)
     whole = torch.cat([mask.new_ones((rows, before)), mask], dim=1) if before else mask
     more: dict[str, Any] = {"mm_encoder_outputs": {"image": features.seen}} if features else {}
     states: torch.Tensor = model.base_model(
-        input_ids=ids,
-        attention_mask=whole,
-        position_ids=positions,
+        input_ids=sent(ids, device),
+        attention_mask=sent(whole, device),
+        position_ids=sent(positions + before, device),
         past_key_values=prefix.expanded(rows) if prefix else None,
         use_cache=prefix is not None,
         **more,
@@ -171,19 +216,21 @@ def _behind_shared(
     return new_ids, new_mask, new_kinds
 
 
+def _places(batch: Batch, patches: Patches) -> list[int]:
+    """Of each of the batch's pictures, the place among those that are cut up."""
+    place = {name: at for at, name in enumerate(patches.names)}
+    return [place[name] for name in batch.pictures]
+
+
 def _positions(
-    model: Any,
-    ids: "torch.Tensor",
-    mask: "torch.Tensor",
-    kinds: "torch.Tensor",
-    *,
-    grid: "torch.Tensor | None",
-    before: int,
+    model: Any, ids: "torch.Tensor", mask: "torch.Tensor", kinds: "torch.Tensor", grid: "torch.Tensor | None"
 ) -> "torch.Tensor":
-    """Positions behind `before` shared text tokens: (3, rows, length), or (rows, length) for text-only models."""
+    """Positions from 0 on: (3, rows, length), or (rows, length) for text-only models."""
     rope = getattr(model.base_model, "get_rope_index", None)
+    plain: torch.Tensor = (mask.cumsum(1) - 1).clamp(min=0)
     if rope is None:
-        return (mask.cumsum(1) - 1).clamp(min=0) + before
-    positions, _ = rope(ids, mm_token_type_ids=kinds, image_grid_thw=grid, attention_mask=mask)
-    moved: torch.Tensor = positions + before
-    return moved
+        return plain
+    if grid is None:  # text has the same position on all three axes
+        return plain.expand(3, -1, -1)
+    positions: torch.Tensor = rope(ids, mm_token_type_ids=kinds, image_grid_thw=grid, attention_mask=mask)[0]
+    return positions

@@ -18,6 +18,7 @@ from kdsl.taxonomy import Task
 Listed = Literal["described", "named", "none"]  # how the labels stand in the prompt
 
 SYSTEM = "You label messages and pictures of a shop's customer service. Answer with the code of one label."
+SHORT = 100  # letters
 MISSING = "[picture]"  # stands for a picture of a dialogue that nobody could read
 
 _ITEM, _LEFT, _RIGHT = "\ue000item\ue000", "\ue000left\ue000", "\ue000right\ue000"
@@ -53,6 +54,7 @@ class Prompter:
         self._picture = picture_token
         self._markers = forbidden(tokenizer)
         self._marker_ids = frozenset(tokenizer.all_special_ids) | frozenset(tokenizer.added_tokens_decoder)
+        self._known: dict[str, tuple[int, ...]] = {}
         self._frame = frame(tokenizer, pictures=picture_token is not None)
         self._behind = self._trusted(self._frame.behind)
 
@@ -119,7 +121,13 @@ class Prompter:
         return tuple(token for token in ids if token not in self._marker_ids)
 
     def _trusted(self, text: str) -> tuple[int, ...]:
-        return tuple(self.tokenizer.encode(text, add_special_tokens=False)) if text else ()
+        """Tokens of our own text; those of a few short strings are asked for with every turn, and kept."""
+        found = self._known.get(text)
+        if found is None:
+            found = tuple(self.tokenizer.encode(text, add_special_tokens=False)) if text else ()
+            if len(text) <= SHORT:
+                self._known[text] = found
+        return found
 
     def _picture_ids(self, sha256: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
         assert self._picture is not None  # noqa: S101 - sizes are empty for models that see no pictures

@@ -175,10 +175,10 @@ class Tuning:
         shown = one.draw(self.seed, step, self.settings.rows, self.settings.augment, self.scorer.pixels)
         shared, tokens, room = self._asked(one, step)
         encoded = [self._encoded(example, room) for example in shown]
-        batch = collate(encoded, self.scorer.pad, model.device)
+        batch = collate(encoded, self.scorer.pad)
         pictures = {name: scaled for example in shown for name, scaled in example.pictures.items()}
         wanted = {name: pictures[name] for name in batch.pictures}
-        patches = self.scorer.pixels.patches(wanted) if self.scorer.pixels else {}
+        patches = self.scorer.pixels.patches(wanted) if self.scorer.pixels else None
         with torch.set_grad_enabled(self.settings.vision):
             seen = prefix.features(model, batch, patches)
         if self.settings.checkpointing or not shared:  # recomputed layers keep no key-value cache

@@ -88,7 +88,7 @@ def test_what_loads_is_bounded_and_in_fp32_on_cpu(scorer):
     import torch
 
     assert scorer.loaded.model.dtype == torch.float32
-    assert scorer.loaded.model.config._attn_implementation == "sdpa"
+    assert scorer.loaded.model.config._attn_implementation == "sdpa_grouped"
     assert scorer.loaded.image_processor.size["longest_edge"] == scorer.settings.max_pixels
     assert not scorer.loaded.model.training
 

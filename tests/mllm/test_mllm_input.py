@@ -144,10 +144,10 @@ def test_out_of_memory_halves_the_batch_and_goes_on(settings, scorer, intent, di
     small = Scorer(scorer.loaded, settings.model_copy(update={"batch_tokens": 100_000}))
     real = Scorer._forward
 
-    def limited(self, asked, items, *rest):
-        if len(items) > 4:
+    def limited(self, asked, ready, *rest):
+        if len(ready.rows) > 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return real(self, asked, items, *rest)
+        return real(self, asked, ready, *rest)
 
     monkeypatch.setattr(Scorer, "_forward", limited)
     scored = small.score(intent, dialogues, contents)

@@ -1,13 +1,16 @@
 """Scores do not depend on how they are computed: shared part cached or not, any batch, any order of rows."""
 
+import hashlib
 from random import Random
 
 import numpy as np
 import pytest
 import torch
 
+from kdsl.dialogue import Item, Picture
 from kdsl.models import batching, prefix
 from kdsl.models.mllm import ModelSettings, Scorer
+from tests.mllm.conftest import picture
 
 CLOSE = 1e-4
 
@@ -33,7 +36,7 @@ def test_logits_equal_those_of_the_model_called_plainly_with_its_own_positions(s
     name = pictures[0].pictures[0].sha256
     scaled = {name: scorer.pixels.scaled(contents[name])}
     own = scorer.encode(pictures[0], scaled)
-    patch = scorer.pixels.patches(scaled)[name]
+    patches = scorer.pixels.patches(scaled)
     ids = torch.tensor([[*asked.shared[0], *own.ids]])
     kinds = torch.tensor([[0] * len(asked.shared[0]) + list(own.kinds)])
     with torch.inference_mode():
@@ -41,8 +44,8 @@ def test_logits_equal_those_of_the_model_called_plainly_with_its_own_positions(s
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
             mm_token_type_ids=kinds,
-            pixel_values=patch.pixels,
-            image_grid_thw=patch.grid[None],
+            pixel_values=patches.pixels,
+            image_grid_thw=patches.grid,
         ).logits[0, -1, list(asked.tokens)]
     np.testing.assert_allclose(scored.log_probs[0], logits.double().log_softmax(0).numpy(), atol=CLOSE)
 
@@ -88,7 +91,7 @@ def _moved(part, mask):
 
 def _states_unguarded(model, batch, shared):
     whole = torch.cat([batch.mask.new_ones((len(batch.ids), len(shared.ids))), batch.mask], 1)
-    positions = prefix._positions(model, batch.ids, batch.mask, batch.kinds, grid=None, before=len(shared.ids))
+    positions = prefix._positions(model, batch.ids, batch.mask, batch.kinds, None) + len(shared.ids)
     given = {"attention_mask": whole, "position_ids": positions, "past_key_values": shared.expanded(len(batch.ids))}
     return model.base_model(input_ids=batch.ids, use_cache=True, **given).last_hidden_state
 
@@ -114,37 +117,21 @@ def test_a_text_only_model_goes_through_the_same_code(tiny_text, intent, dialogu
     assert np.ptp(cached.log_probs, axis=0).max() > 100 * CLOSE
 
 
+def test_pictures_of_one_size_do_not_see_each_other(scorer, scene):
+    """They go through the vision part in one call, which a single picture does not."""
+    made = [picture(300, 500, seed=at) for at in range(4)]
+    contents = {hashlib.sha256(one).hexdigest(): one for one in made}
+    items = [Item(str(at), "scene", (), (Picture(name, 1, 1),)) for at, name in enumerate(contents)]
+    together = scorer.score(scene, items, contents).log_probs
+    alone = np.concatenate([scorer.score(scene, [item], contents).log_probs for item in items])
+    np.testing.assert_allclose(together, alone, atol=CLOSE)
+    assert np.ptp(alone, axis=0).max() > 100 * CLOSE
+
+
 def test_a_picture_is_encoded_once_a_batch(scorer, scene, pictures, contents):
     scored = scorer.score(scene, pictures[:1] * 5, contents)
     assert scored.counts["pictures_encoded"] == 1
     assert np.ptp(scored.log_probs, axis=0).max() < CLOSE
-
-
-@pytest.mark.gpu
-def test_on_a_gpu_bf16_labels_mostly_agree_with_fp32(settings, scorer, intent, dialogues, contents):
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    fast = Scorer.load(settings.model_copy(update={"device": "cuda"}))
-    assert fast.loaded.model.dtype == torch.bfloat16
-    a = fast.score(intent, dialogues, contents).log_probs.argmax(1)
-    b = scorer.score(intent, dialogues, contents).log_probs.argmax(1)
-    assert (a == b).mean() >= 0.8
-
-
-@pytest.mark.gpu
-def test_out_of_memory_on_a_gpu_halves_the_batch(settings, intent, dialogues, contents):
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    fast = Scorer.load(settings.model_copy(update={"device": "cuda", "batch_tokens": 10**9, "window": 65_536}))
-    fast.score(intent, dialogues, contents)
-    used = torch.cuda.memory_reserved() + 64 * 2**20
-    torch.cuda.set_per_process_memory_fraction(used / torch.cuda.get_device_properties(0).total_memory)
-    try:
-        scored = fast.score(intent, dialogues * 400, contents)
-    finally:
-        torch.cuda.set_per_process_memory_fraction(1.0)
-    assert scored.counts["halved"] > 0
-    assert not np.isnan(scored.log_probs).any()
 
 
 @pytest.mark.parametrize("listed", ["described", "named", "none"])

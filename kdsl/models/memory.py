@@ -1,0 +1,29 @@
+"""How many tokens a device has room for at once."""
+
+from typing import Any
+
+ON_CPU = 8_192
+LEAST, MOST = 2_048, 65_536
+WORK = 1.4e14  # tokens times weights: more keeps a GPU no busier, and pads more
+SHARE = 0.5  # of the free memory; an estimate that was too high costs a halved batch, see `kdsl.models.mllm`
+
+
+def batch_tokens(model: Any) -> int:
+    """Tokens of one batch for a model on its device: by the memory that is free beside the weights."""
+    if model.device.type != "cuda":
+        return ON_CPU
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(model.device)
+    room = SHARE * free / bytes_a_token(model.config.get_text_config(), model.dtype.itemsize)
+    return int(max(LEAST, min(MOST, room, WORK / model.num_parameters())))
+
+
+def bytes_a_token(config: Any, itemsize: int) -> int:
+    """About what one token takes while it is scored: keys and values of all layers, and one layer's states.
+
+    Counted in a Qwen2 layer: four of the MLP's width, and sixteen of the model's (norms and rotations run in float32).
+    """
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    cache = 2 * config.num_hidden_layers * config.num_key_value_heads * size
+    return int(itemsize * (cache + 4 * config.intermediate_size + 16 * config.hidden_size))
