@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,10 @@ def wrap(model: Any, *, rank: int, alpha: int, dropout: float, vision: bool, see
     if wrapped:
         model.add_adapter(name, config)
         return model
-    return get_peft_model(model, config, adapter_name=name)
+    with warnings.catch_warnings():
+        # peft 0.21 asks transformers by a name that its next release will know no more.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        return get_peft_model(model, config, adapter_name=name)
 
 
 def merge(wrapped: Any) -> Any:

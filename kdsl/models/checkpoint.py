@@ -119,7 +119,10 @@ def load(path: str, *, device: str, max_pixels: int, min_pixels: int, allow_down
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
+    from transformers.utils import logging as shown
 
+    said: Any = shown
+    said.disable_progress_bar()  # the jobs show their own
     folder = folder_of(path, allow_download=allow_download)
     kind = check(folder)
     sees = kind in FAMILIES
