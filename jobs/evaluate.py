@@ -2,14 +2,14 @@
 
 import argparse
 import json
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from jobs import console, registry, unlearned
+from jobs import console, registry, spared, unlearned
 from jobs.items import targets, units
 from jobs.label import label
 from jobs.lake import Lake
@@ -17,14 +17,13 @@ from jobs.options import Days
 from kdsl import metrics
 from kdsl.config import Settings
 from kdsl.errors import ConfigError
-from kdsl.metrics import Confusion, Estimate
 from kdsl.release import Release
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 SUMMARY = "score a release on gold rows of one split that it did not learn from"
-Pairs = dict[tuple[str | None, str | None], int]
+Cells = dict[tuple[str | None, str | None, float], int]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +46,9 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
 def evaluate(lake: Lake, settings: Settings, release: Release, split: str) -> dict[str, Any]:
     """Weighted F1, macro F1, accuracy, n with 95 % bootstrap intervals, by task, label and voter; confused pairs.
 
+    Items that `sample` drew at random count by 1 / probability, those it picked for doubt not at all. Every voter is
+    asked of every item, whatever a cascade spares.
+
     Raises:
         ConfigError: the split holds no gold that the release did not learn from.
     """
@@ -55,7 +57,9 @@ def evaluate(lake: Lake, settings: Settings, release: Release, split: str) -> di
     gold = unlearned.held_out(lake, release).where(F.col("split") == split)
     everything = targets(lake, units(release.taxonomy, release.manifest.voters), F.lit(True))
     wanted = (
-        everything.join(F.broadcast(gold), ["item_id", "task"]).select("item_id", "task", "event_date", "gold").cache()
+        everything.join(F.broadcast(gold), ["item_id", "task"])
+        .select("item_id", "task", "event_date", "gold", "weight")
+        .cache()
     )
     first, last = wanted.agg(F.min("event_date"), F.max("event_date")).collect()[0]
     if first is None:
@@ -69,14 +73,15 @@ def evaluate(lake: Lake, settings: Settings, release: Release, split: str) -> di
     label(lake, settings, release, Days(first, last), only=wanted.select("item_id", "task"), into=into)
     labels = lake.df(into).where(F.col("release_id") == release.manifest.release_id)
     scored = wanted.join(labels, ["item_id", "task", "event_date"], "left").cache()
-    tasks = {task: _report(pairs) for task, pairs in sorted(_pairs(scored, "label").items())}
+    asked = spared.asked(lake, settings, release, scored)
+    tasks = {task: _report(cells) for task, cells in sorted(_cells(scored, "label").items())}
     voters: dict[str, dict[str, Any]] = {}
     for voter in sorted({name for names in release.manifest.voters.values() for name in names}):
         # A row without this voter's vote (an error row) counts as wrong, like any missing label.
         vote = F.expr(f"get(filter(votes, vote -> vote.voter = '{voter}'), 0).label")
-        for task, pairs in _pairs(scored.withColumn("said", vote), "said").items():
+        for task, cells in _cells(asked.withColumn("said", vote), "said").items():
             if voter in release.manifest.voters[task]:
-                voters.setdefault(voter, {})[task] = _figures(metrics.from_pairs(pairs))
+                voters.setdefault(voter, {})[task] = _figures(cells)
     report = {
         "release_id": release.manifest.release_id,
         "split": split,
@@ -88,16 +93,16 @@ def evaluate(lake: Lake, settings: Settings, release: Release, split: str) -> di
     return report
 
 
-def _pairs(scored: "DataFrame", predicted: str) -> dict[str, Pairs]:
-    """Counts of (gold, predicted) by task."""
-    pairs: dict[str, Pairs] = {}
-    for row in sorted(scored.groupBy("task", "gold", predicted).count().collect(), key=str):
-        pairs.setdefault(row["task"], Counter())[row["gold"], row[predicted]] += row["count"]
-    return pairs
+def _cells(scored: "DataFrame", predicted: str) -> dict[str, Cells]:
+    """Counts of (gold, predicted, weight) by task."""
+    cells: dict[str, Cells] = defaultdict(dict)
+    for row in sorted(scored.groupBy("task", "gold", predicted, "weight").count().collect(), key=str):
+        cells[row["task"]][row["gold"], row[predicted], row["weight"]] = row["count"]
+    return cells
 
 
-def _figures(matrix: Confusion) -> dict[str, Any]:
-    f1: Estimate = metrics.estimate(matrix)
+def _figures(cells: Cells) -> dict[str, Any]:
+    f1, matrix = metrics.estimate_drawn(cells), metrics.weighed(cells)
     return {
         "weighted_f1": f1.value,
         "low": f1.low,
@@ -108,13 +113,13 @@ def _figures(matrix: Confusion) -> dict[str, Any]:
     }
 
 
-def _report(pairs: Pairs) -> dict[str, Any]:
-    matrix = metrics.from_pairs(pairs)
-    by_label = zip(matrix.labels, metrics.f1_by_label(matrix.counts), matrix.counts.sum(axis=1), strict=True)
+def _report(cells: Cells) -> dict[str, Any]:
+    matrix, rows = metrics.weighed(cells), metrics.from_cells(cells)
+    by_label = zip(matrix.labels, metrics.f1_by_label(matrix.counts), rows.counts.sum(axis=1), strict=True)
     return {
-        **_figures(matrix),
+        **_figures(cells),
         "labels": {label: {"f1": float(f1), "n": int(n)} for label, f1, n in by_label if label is not None and n},
-        "confused": [{"gold": g, "predicted": p, "rows": n} for g, p, n in metrics.confused_pairs(matrix)],
+        "confused": [{"gold": g, "predicted": p, "rows": n} for g, p, n in metrics.confused_pairs(rows)],
     }
 
 

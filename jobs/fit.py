@@ -13,7 +13,7 @@ from kdsl import release, taxonomy, training
 from kdsl.config import Settings
 from kdsl.models import checkpoint, mllm_voter
 from kdsl.ocr import reader_version
-from kdsl.release import Manifest, Release, Score
+from kdsl.release import Asking, Manifest, Release, Score
 from kdsl.rules.ruleset import RuleSet
 from kdsl.taxonomy import Taxonomy
 
@@ -97,6 +97,7 @@ def _learn(
         scores={task: Score.of(learned.verdict.scores) for task, learned in trained.items()},
         uses={task: learned.verdict.uses for task, learned in trained.items()},
         gains={task: Score.of(learned.verdict.differences) for task, learned in trained.items()},
+        asking={task: Asking.of(each.fusion, each.verdict) for task, each in trained.items() if each.verdict.curve},
     )
     for task, learned in trained.items():
         for name, score in learned.verdict.scores.items():

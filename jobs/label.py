@@ -12,6 +12,7 @@ from jobs.pending import pending, survey
 from jobs.perceive import perceived
 from jobs.together import together
 from kdsl.config import Settings
+from kdsl.fusion.cascade import DEAR
 from kdsl.models.voter import looked_at
 from kdsl.release import Release
 from udfs.predict import PREDICTED, predict_batches
@@ -139,4 +140,6 @@ def _label_chunk(
                 lambda: lake.upsert(into, staged.drop("said"), dates, fresh=not again),
                 lambda: votes.keep(lake, release.manifest, staged, dates),
             )
+        if any(DEAR in voters for voters in release.manifest.voters.values()):
+            run.count(f"asked_{DEAR}", staged.where(F.exists("votes", lambda vote: vote["voter"] == DEAR)).count())
     run.count("labelled", rows)

@@ -118,11 +118,9 @@ def _quality(lake: Lake, release: Release, labels: "DataFrame") -> dict[Key, Est
         figures[Key(day, task, "error_rate", "")] = _plain(failed[day, task] / n, n)
     for (day, task), drawn in by_batch.items():
         cells = dict(sorted(drawn.items(), key=str))
-        matrix = metrics.from_cells(cells)
         figures[Key(day, task, "weighted_f1", "")] = metrics.estimate_drawn(cells)
-        for label, f1, n in zip(
-            matrix.labels, metrics.f1_by_label(matrix.counts), matrix.counts.sum(axis=1), strict=True
-        ):
+        matrix, rows_of = metrics.weighed(cells), metrics.from_cells(cells).counts.sum(axis=1)
+        for label, f1, n in zip(matrix.labels, metrics.f1_by_label(matrix.counts), rows_of, strict=True):
             if label is not None and n:
                 figures[Key(day, task, "f1", label)] = _plain(float(f1), int(n))
     return figures

@@ -60,6 +60,8 @@ def _show(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
                 console.say(f"  {task:<8} {name:<8} held-out weighted F1 {score}{more}")
             doubt = f"abstains below {fusion.threshold:.3f}" if fusion.threshold else "never abstains for doubt"
             console.say(f"  {task:<8} decided by {fusion.uses}; {doubt}")
+            if fusion.cascade:
+                console.say(f"  {task:<8} large is asked of {fusion.cascade.share:.0%} of items at most")
 
 
 def _diff(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:

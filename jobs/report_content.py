@@ -40,12 +40,12 @@ def _part(
 ) -> TaskPart:
     manifest, fusion, held = release.manifest, release.fusion(task), release.held_out(task)
     given = Counter[str]()
-    pairs = Counter[tuple[str | None, str | None]]()
+    cells = Counter[tuple[str | None, str | None, float]]()
     for row in sorted(rows, key=str):
         if row["label"] is not None:
             given[row["label"]] += row["count"]
         if row["gold"] is not None:
-            pairs[row["gold"], row["label"]] += row["count"]
+            cells[row["gold"], row["label"], row["weight"]] += row["count"]
     counts = np.bincount(held.gold, minlength=len(held.labels)).tolist()
     return TaskPart(
         name=task,
@@ -55,11 +55,13 @@ def _part(
         scores=_estimates(manifest.scores[task]),
         gains=_estimates(manifest.gains.get(task, {})),
         weights=fusion.weights,
-        confusion=metrics.from_pairs(pairs) if pairs else _held_out(release, task),
-        of_nights=bool(pairs),
+        confusion=metrics.from_cells(cells) if cells else _held_out(release, task),
+        of_nights=bool(cells),
+        drawn=cells,
         example_counts=dict(zip(held.labels, counts, strict=True)),
         night_counts=given,
         reliability=release.reliability(task),
+        asking=manifest.asking.get(task),
         rules=_rules(release, task, fired) if child.RULES in manifest.voters[task] else None,
         nights=tuple(_night(day, task, rows, stored) for day in sorted({row["event_date"] for row in rows})),
     )

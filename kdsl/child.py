@@ -15,7 +15,7 @@ from kdsl.fusion.held_out import HeldOut
 from kdsl.fusion.nested import Verdict, refit
 from kdsl.models import rule_voter
 from kdsl.models.rule_voter import RulesVoter
-from kdsl.release import Release, Saves, Score
+from kdsl.release import Asking, Release, Saves, Score
 from kdsl.rules.ruleset import RuleSet
 
 RULES = "rules"
@@ -94,6 +94,10 @@ def mint(parent: Release, by_hand: RuleSet, items: Mapping[str, Mapping[str, Ite
             "scores": {**old.scores, **{task: Score.of(new.verdict.scores) for task, new in changed.items()}},
             "uses": {**old.uses, **{task: new.verdict.uses for task, new in changed.items()}},
             "gains": {**old.gains, **{task: Score.of(new.verdict.differences) for task, new in changed.items()}},
+            "asking": {
+                **old.asking,
+                **{task: Asking.of(new.fusion, new.verdict) for task, new in changed.items() if new.verdict.curve},
+            },
             "files": {},
         }
     )
@@ -141,5 +145,6 @@ def _amended(parent: Release, task: str, by_hand: RuleSet, items: Mapping[str, I
         [(np.arange(len(held.ids)), kept), (np.array(known), out_of_fold(theirs, held.gold[known], folds[known]))]
     )
     held = held.with_voter(RULES, votes, asked, facts)
-    fusion, verdict = refit(held, seed=settings["seed"], precision=settings.get("precision"))
+    budget = {"precision": settings.get("precision"), "share": settings.get("large_share", 1.0)}
+    fusion, verdict = refit(held, seed=settings["seed"], **budget)
     return Task(voter, held, fusion, verdict)

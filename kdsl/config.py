@@ -101,6 +101,9 @@ class FitSettings(_Section):
         None, gt=0, lt=1, description="share right that answers shall reach; the release abstains below; none: never"
     )
 
+    large_share: float = Field(
+        1.0, ge=0, le=1, description="share of items of which large is asked at most: those whose label it may change"
+    )
     small: MllmSettings = Field(default_factory=MllmSettings, description="the small multimodal model")
     large: MllmSettings = Field(default_factory=MllmSettings, description="the large multimodal model")
 

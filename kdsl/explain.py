@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from kdsl.fusion.cascade import DEAR
 from kdsl.fusion.fusion import POOL, Fusion
 
 NAMES = {"rules": "the rules", "linear": "the linear voter", "small": "the small model", "large": "the large model"}
@@ -13,11 +14,14 @@ def explain(row: Mapping[str, Any], fusion: Fusion) -> list[str]:
     lines = [f"{row['item_id']} of {row['event_date']}, task {row['task']}: {_outcome(row, fusion)}"]
     if row["error_code"]:
         return lines
+    asked = _asked(row, fusion)
     for vote in row["votes"] or ():
-        weight = fusion.weights.get(vote["voter"])
+        weight = fusion.judge(asked).weights.get(vote["voter"])
         counted = "has no say" if weight is None else f"weight {weight:.2f}"
         said = "had nothing to say" if vote["abstained"] else f"said {vote['label']}, sure to {_percent(vote['score'])}"
         lines.append(f"  {_name(vote['voter'])} {said} ({counted})")
+    if not asked:
+        lines.append(f"  {_name(DEAR)} was not asked: it was not expected to change the answer")
     for rule in row["rules_fired"] or ():
         lines.append(f"  rule {rule['rule_id']} fired: {rule['sentence']}")
         for match in rule["matches"]:
@@ -25,14 +29,20 @@ def explain(row: Mapping[str, Any], fusion: Fusion) -> list[str]:
     return lines
 
 
+def _asked(row: Mapping[str, Any], fusion: Fusion) -> bool:
+    """Whether the dear voter was, of a row that has votes."""
+    return fusion.cascade is None or any(vote["voter"] == DEAR for vote in row["votes"] or ())
+
+
 def _outcome(row: Mapping[str, Any], fusion: Fusion) -> str:
     if row["error_code"]:
         return f"not labelled, because of the item itself: {row['error_code']}"
     if row["abstained"] and row["decided_by"] is None:
         return "not labelled: no voter had anything to say"
+    judge = fusion.judge(_asked(row, fusion))
     if row["abstained"]:
-        return f"not labelled: sure only to {_percent(row['score'])}, and {_percent(fusion.threshold)} is asked for"
-    return f"{row['label']}, sure to {_percent(row['score'])}; {_author(row, fusion)} decided"
+        return f"not labelled: sure only to {_percent(row['score'])}, and {_percent(judge.threshold)} is asked for"
+    return f"{row['label']}, sure to {_percent(row['score'])}; {_author(row, judge)} decided"
 
 
 def _author(row: Mapping[str, Any], fusion: Fusion) -> str:

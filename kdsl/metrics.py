@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 Counts = NDArray[np.int64] | NDArray[np.float64]  # floats are expected or weighted counts
 Statistic = Callable[[Counts], NDArray[np.float64]]
+# Rows by gold, prediction and weight = 1 / probability with which the row was drawn.
+Cells = Mapping[tuple[str | None, str | None, float], int]
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Confusion:
     @property
     def n(self) -> int:
         """Rows counted."""
-        return int(self.counts.sum())
+        return round(float(self.counts.sum()))
 
 
 def confusion(gold: Iterable[str | None], predicted: Iterable[str | None]) -> Confusion:
@@ -65,7 +67,7 @@ def from_pairs(pairs: Mapping[tuple[str | None, str | None], int]) -> Confusion:
     return Confusion(labels, counts)
 
 
-def from_cells(cells: Mapping[tuple[str | None, str | None, float], int]) -> Confusion:
+def from_cells(cells: Cells) -> Confusion:
     """The confusion matrix of rows `{(gold, predicted, weight): n}`, each counted once whatever its weight."""
     pairs = Counter[tuple[str | None, str | None]]()
     for (gold, predicted, _), n in cells.items():
@@ -123,25 +125,48 @@ def estimate(
     return Estimate(value, float(low), float(high), n)
 
 
-def estimate_drawn(cells: Mapping[tuple[str | None, str | None, float], int], *, seed: int = 0) -> Estimate:
-    """Weighted F1 of rows drawn with unequal probability, `{(gold, predicted, weight): n}`, weight = 1 / probability.
-
-    Counts are weighted (Horvitz and Thompson 1952); the interval is that of rows redrawn with their weights; n counts
-    rows. Where all weights are equal, they say nothing.
+def weighed(cells: Cells) -> Confusion:
+    """The confusion matrix of rows drawn with unequal probability, each counted by its weight (Horvitz and Thompson
+    1952); the weights are scaled to as many as there are rows. Where all are equal, they say nothing.
     """
     matrix = from_cells(cells)
-    if len({weight for _, _, weight in cells}) == 1:
-        return estimate(matrix, seed=seed)
+    if len({weight for _, _, weight in cells}) <= 1:
+        return matrix
+    at, weight, rows = _laid_out(matrix, cells)
+    counts = np.bincount(at, weight * rows, matrix.counts.size).reshape(matrix.counts.shape)
+    return Confusion(matrix.labels, counts * (rows.sum() / counts.sum()))
+
+
+def redrawn(cells: Cells, *, seed: int, resamples: int = 1000) -> Counts:
+    """Bootstrap confusion matrices (resamples, labels, labels) in the order of `weighed`: rows with their weights."""
+    matrix = from_cells(cells)
+    if len({weight for _, _, weight in cells}) <= 1:
+        return resample(matrix.counts, seed=seed, resamples=resamples)
+    at, weight, rows = _laid_out(matrix, cells)
+    drawn = np.random.default_rng(seed).multinomial(int(rows.sum()), rows / rows.sum(), size=resamples) * weight
+    summed = np.zeros((resamples, matrix.counts.size))
+    for cell, place in enumerate(at.tolist()):
+        summed[:, place] += drawn[:, cell]
+    return summed.reshape(resamples, *matrix.counts.shape)
+
+
+def _laid_out(matrix: Confusion, cells: Cells) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """Of each cell its place in the flat matrix, its weight, its rows."""
     place, size = {label: at for at, label in enumerate(matrix.labels)}, len(matrix.labels)
-    at = [place[gold] * size + place[said] for gold, said, _ in cells]
-    weight = np.zeros((len(cells), size * size))
-    weight[np.arange(len(cells)), at] = [cell[2] for cell in cells]
-    counts = np.array(list(cells.values()), dtype=np.int64)
-    n = int(counts.sum())
-    drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=1000)
-    value = float(weighted_f1_of((counts @ weight).reshape(size, size)))
-    low, high = np.quantile(weighted_f1_of((drawn @ weight).reshape(-1, size, size)), [0.025, 0.975])
-    return Estimate(value, float(low), float(high), n)
+    at = np.array([place[gold] * size + place[said] for gold, said, _ in cells], dtype=np.int64)
+    return at, np.array([cell[2] for cell in cells]), np.array(list(cells.values()), dtype=np.int64)
+
+
+def estimate_drawn(cells: Cells, *, seed: int = 0) -> Estimate:
+    """Weighted F1 of rows drawn with unequal probability, see `weighed`; n counts rows.
+
+    The interval is that of rows redrawn with their weights.
+    """
+    matrix = weighed(cells)
+    if not cells:
+        return Estimate(0.0, 0.0, 1.0, 0)
+    low, high = np.quantile(weighted_f1_of(redrawn(cells, seed=seed)), [0.025, 0.975])
+    return Estimate(float(weighted_f1_of(matrix.counts)), float(low), float(high), sum(cells.values()))
 
 
 def resample(counts: Counts, *, seed: int, resamples: int) -> Counts:

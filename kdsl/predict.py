@@ -7,9 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kdsl.dialogue import Item
 from kdsl.errors import ErrorCode, ReleaseError
+from kdsl.fusion.cascade import DEAR
 from kdsl.fusion.decide import Decision, decide
 from kdsl.fusion.fusion import Fusion
 from kdsl.models.voter import Explains, LogProbs, Voter, kind
@@ -68,8 +70,12 @@ class Predictor:
             language=release.taxonomy.language,
         )
 
-    def predict(self, items: Sequence[Item]) -> list[Prediction]:
+    def predict(self, items: Sequence[Item], *, every: bool = False) -> list[Prediction]:
         """One prediction an item, in the items' order; a bad item gets its code, the others are not touched by it.
+
+        Args:
+            items: of any of the tasks.
+            every: ask the dear voter of every item, whatever the cascade says; the decision stays the cascade's.
 
         Raises:
             ReleaseError: a voter fails on every item of a batch of at least `DEAD`: the model is dead.
@@ -79,18 +85,15 @@ class Predictor:
         ]
         for task, places in _by_task(items, predictions).items():
             batch = [items[place] for place in places]
-            said = {name: self._ask(name, voter, batch) for name, voter in self.voters[task].items()}
+            said, asked = self._said(task, batch, every)
             failed = [any(answers[row] is None for answers in said.values()) for row in range(len(batch))]
             kept = [row for row, bad in enumerate(failed) if not bad]
             heard = {name: [answer for row in kept if (answer := answers[row])] for name, answers in said.items()}
-            voices = {
-                name: np.array([answer.log_probs for answer in answers]).reshape(len(kept), len(self.labels[task]))
-                for name, answers in heard.items()
-            }
+            voices = {name: self._voice(task, answers) for name, answers in heard.items()}
             name, voter = self._explaining(task)
             why = [answer.rules_fired for answer in heard[name]] if name else [None] * len(kept)
             facts = voter.facts_of([fired or () for fired in why]) if voter else None
-            decisions = decide(self.fusions[task], voices, facts) if kept else []
+            decisions = decide(self.fusions[task], voices, facts, asked[kept]) if kept else []
             fingerprint = voter.fingerprint if voter else None
             for row, decision, fired in zip(kept, decisions, why, strict=True):
                 predictions[places[row]] = Prediction(decision, None, fired, fingerprint)
@@ -98,6 +101,31 @@ class Predictor:
                 if bad:
                     predictions[places[row]] = _refused(ErrorCode.VOTER_FAILED)
         return [prediction for prediction in predictions if prediction is not None]
+
+    def _said(
+        self, task: str, batch: Sequence[Item], every: bool
+    ) -> tuple[dict[str, list[Answer | None]], NDArray[np.bool_]]:
+        """By voter what it says of each item, None where it failed; and of which the dear voter was asked, if any."""
+        fusion, voters = self.fusions[task], dict(self.voters[task])
+        spares = fusion.cascade is not None and not every
+        dear = voters.pop(DEAR) if spares else None
+        said = {name: self._ask(name, voter, batch) for name, voter in voters.items()}
+        asked = np.ones(len(batch), dtype=bool)
+        if dear is None:
+            return said, asked
+        fit = [row for row in range(len(batch)) if all(answers[row] is not None for answers in said.values())]
+        asked[:] = False
+        if fit:
+            heard = {name: [answer for row in fit if (answer := said[name][row])] for name in said}
+            asked[fit] = fusion.asks({name: self._voice(task, answers) for name, answers in heard.items()})
+        rows = np.flatnonzero(asked).tolist()
+        answered = iter(self._ask(DEAR, dear, [batch[row] for row in rows]) if rows else ())
+        unasked = Answer(np.full(len(self.labels[task]), np.nan))
+        by_name = {**said, DEAR: [next(answered) if sent else unasked for sent in asked.tolist()]}
+        return {name: by_name[name] for name in self.voters[task]}, asked
+
+    def _voice(self, task: str, answers: Sequence[Answer]) -> LogProbs:
+        return np.array([answer.log_probs for answer in answers]).reshape(len(answers), len(self.labels[task]))
 
     def _explaining(self, task: str) -> tuple[str, Explains] | tuple[None, None]:
         """The task's voter that can tell why, by name."""

@@ -4,7 +4,7 @@ manifest.json                 hashes of every file, versions, scores
 taxonomy.yaml
 learned.json                  ids of the items it learned from, by task
 voters/<task>/<voter>/...     npz, safetensors and JSON; never pickle
-fusion/<task>.json            calibrations and weights of the voters
+fusion/<task>.json            calibrations and weights of the voters, and when `large` is asked
 held_out/<task>.npz           what each voter said of examples that it did not learn from
 reference/<task>.npz          what a release of this kind says of examples that no part of it learned from
 inputs/<task>.npz             what the examples are made of, to tell a night of other kind
@@ -32,7 +32,7 @@ from kdsl.fusion import fusion as fusions
 from kdsl.fusion import held_out
 from kdsl.fusion.fusion import Fusion
 from kdsl.fusion.held_out import HeldOut
-from kdsl.fusion.nested import reference
+from kdsl.fusion.nested import Verdict, reference
 from kdsl.inputs import Inputs
 from kdsl.metrics import Estimate
 from kdsl.models.reliability import Reliability
@@ -76,6 +76,37 @@ class Score(BaseModel):
         return {name: cls(value=e.value, low=e.low, high=e.high, n=e.n) for name, e in estimates.items()}
 
 
+class Sent(BaseModel):
+    """One budget for the voter `large`: share of rows to ask of, share asked, and what the release scores there."""
+
+    model_config = ConfigDict(frozen=True)
+    share: float
+    asked: float
+    score: Score
+    gain: Score
+    """Weighted F1 less that of asking of no row."""
+
+
+class Asking(BaseModel):
+    """Of which rows the voter `large` is asked, and what other budgets would give, on held-out examples."""
+
+    model_config = ConfigDict(frozen=True)
+    share: float
+    """Of rows at most; 1: of all."""
+    price: float = 0.0
+    """It is asked where an answer becomes likelier to be right by more than that."""
+    curve: tuple[Sent, ...]
+
+    @classmethod
+    def of(cls, fusion: Fusion, verdict: Verdict) -> "Asking":
+        """As a fusion was fitted and judged."""
+        curve = [
+            Sent(share=one.share, asked=one.asked, **Score.of({"score": one.score, "gain": one.gain}))
+            for one in verdict.curve
+        ]
+        return cls(share=verdict.share, price=fusion.cascade.price if fusion.cascade else 0.0, curve=tuple(curve))
+
+
 class Manifest(BaseModel):
     """What `manifest.json` holds."""
 
@@ -101,6 +132,8 @@ class Manifest(BaseModel):
     """task -> "pool", or the voter that decides alone because the pool did not beat it."""
     gains: dict[str, dict[str, Score]] = {}
     """task -> voter -> weighted F1 of the pool less that of the voter, nested, with its paired interval."""
+    asking: dict[str, Asking] = {}
+    """task -> when its voter `large` is asked; tasks that have it beside others."""
     files: dict[str, str] = {}
 
     def voter_digest(self, task: str, voter: str) -> str:

@@ -55,8 +55,14 @@ def _fusion(task: str, old: Fusion, new: Fusion) -> Iterator[str]:
             yield f"{task}: weight of {name} {_number(one)} -> {_number(other)}"
     if old.threshold != new.threshold:
         yield f"{task}: abstains below {_number(old.threshold)} -> {_number(new.threshold)}"
+    if _price(old) != _price(new):
+        yield f"{task}: large asked where it is worth more than {_price(old)} -> {_price(new)}"
     if (old.override.all_rules, old.override.rules) != (new.override.all_rules, new.override.rules):
         yield f"{task}: rules that may overrule {_overrides(old)} -> {_overrides(new)}"
+
+
+def _price(fusion: Fusion) -> str:
+    return f"{fusion.cascade.price:.4f}, {fusion.cascade.share:.0%} at most" if fusion.cascade else "anything"
 
 
 def _overrides(fusion: Fusion) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kdsl.child import RULES
 from kdsl.dialogue import Item
+from kdsl.fusion.cascade import DEAR
 from kdsl.fusion.fusion import Fusion
 from kdsl.models import rule_voter
 from kdsl.models.rule_voter import RulesVoter
@@ -18,7 +19,7 @@ Stored = Mapping[str, Sequence[float] | None]
 
 @dataclass(frozen=True)
 class Says:
-    """The label (None: abstains) of one item; not `known` where a model's vote is not stored."""
+    """The label (None: abstains) of one item; not `known` where the vote of a model that it asks is not stored."""
 
     known: bool
     label: str | None = None
@@ -52,21 +53,23 @@ class Revoter:
 
     def says(self, task: str, items: Sequence[Item], votes: Sequence[Stored]) -> list[Says]:
         """The label of each item of a task, from what is stored of it."""
-        digests = self.digests[task]
-        known = [row for row, stored in enumerate(votes) if all(digest in stored for digest in digests.values())]
+        digests, fusion = self.digests[task], self.fusions[task]
+        always = [digest for voter, digest in digests.items() if fusion.cascade is None or voter != DEAR]
+        known = [row for row, stored in enumerate(votes) if all(digest in stored for digest in always)]
         out = [Says(False)] * len(items)
         if not known:
             return out
-        fusion = self.fusions[task]
-        voices = [{voter: votes[row][digest] for voter, digest in digests.items()} for row in known]
+        voices = [{voter: votes[row].get(digest) for voter, digest in digests.items()} for row in known]
         facts = None
         if task in self.rules:
             asked = [items[row] for row in known]
             for voice, log_probs in zip(voices, self.rules[task].log_probs(asked), strict=True):
                 voice[RULES] = log_probs.tolist()
             facts = self.rules[task].facts(asked) if fusion.override.possible else None
-        for row, label in zip(known, fusion.of_stored(voices, facts).label.tolist(), strict=True):
-            out[row] = Says(True, fusion.labels[label] if label >= 0 else None)
+        fused = fusion.of_stored(voices, facts)
+        for row, label, asked in zip(known, fused.label.tolist(), fused.asked.tolist(), strict=True):
+            if not asked or all(digest in votes[row] for digest in digests.values()):
+                out[row] = Says(True, fusion.labels[label] if label >= 0 else None)
         return out
 
 

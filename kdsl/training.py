@@ -87,5 +87,5 @@ def _train(
     if scores.any():  # else all were picked for doubt, and a score of the worst is better than none
         held, made_of = held.rows(scores), made_of.rows(scores)
     with stage(f"fuse {task.name}"):
-        fusion, verdict = refit(held, seed=settings.seed, precision=settings.precision)
+        fusion, verdict = refit(held, seed=settings.seed, precision=settings.precision, share=settings.large_share)
     return Learned(voters, held, fusion, verdict, made_of, tuple(item.item_id for item in items))

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,9 +18,11 @@ from jobs import report
 from kdsl import metrics
 from kdsl.metrics import Estimate
 from kdsl.models.reliability import Answered, reliability
+from kdsl.release import Asking, Score, Sent
 from kdsl.report.content import Content, Night, RuleNote, TaskPart
 from kdsl.report.markup import VOID, tag
 from kdsl.report.page import SECTIONS, page
+from kdsl.report.scores import label_scores
 from tests.night import Shop
 
 HOSTILE = '<img src=x onerror="alert(1)">&amp;\'"\u202e</style><script>alert(1)</script>https://evil.example/'
@@ -75,6 +78,11 @@ def is_whole(text: str) -> Seen:
     return seen
 
 
+def asking() -> Asking:
+    some = Score.of({"score": SOME, "gain": SOME})
+    return Asking(share=0.2, curve=tuple(Sent(share=at, asked=0.9 * at, **some) for at in (0.0, 0.2, 0.5, 1.0)))
+
+
 def task(name: str, labels: tuple[str, ...], *, nights: int, rules: bool = True, seed: int = 1) -> TaskPart:
     dice = np.random.default_rng(seed)
     gold = dice.choice(labels, 200).tolist()
@@ -96,6 +104,7 @@ def task(name: str, labels: tuple[str, ...], *, nights: int, rules: bool = True,
         example_counts=Counter(gold),
         night_counts=Counter(said) if nights else {},
         reliability={"fused": curve, "linear": curve, "rules": reliability(Answered(score[:0], score[:0] > 0), seed=1)},
+        asking=asking() if rules else None,
         rules=tuple(
             RuleNote(f"r{n:012}", labels[n % len(labels)], f"If “{labels[0]}” is in it.", "learned", n, n + 1, 0.5, n)
             for n in range(12)
@@ -136,6 +145,29 @@ def test_a_page_is_whole_whatever_it_tells(name: str) -> None:
     seen = is_whole(page(PAGES[name]))
     for part in PAGES[name].tasks:
         assert all(label.replace("\u202e", "\ufffd") in seen.text for label in part.labels)
+
+
+def test_the_page_tells_what_the_large_model_costs_and_gives() -> None:
+    seen = is_whole(page(content(task("intent", ("a", "b"), nights=1))))
+    assert "At most 20% are in use" in seen.text
+    assert "18% asked, 20% allowed" in seen.text
+    assert "No large model takes part" in is_whole(page(PAGES["one night, no rules"])).text
+
+
+def test_items_drawn_with_unequal_probability_count_by_their_weight() -> None:
+    drawn = {("a", "a", 1.0): 8, ("a", "b", 9.0): 2, ("b", "b", 9.0): 5, (None, "a", 1.0): 0}
+    drawn = {cell: n for cell, n in drawn.items() if n}
+    part = replace(task("intent", ("a", "b"), nights=1), confusion=metrics.from_cells(drawn), drawn=drawn)
+    plain = replace(part, drawn={})
+    assert part.confusion.n == plain.confusion.n == 15
+    found, unweighed = (label_scores(one.cells, seed=0) for one in (part, plain))
+    assert found["a"].value == pytest.approx(2 * 8 / (8 + 18 + 8))
+    assert unweighed["a"].value == pytest.approx(2 * 8 / (8 + 2 + 8))
+    assert (found["a"].n, found["b"].n) == (10, 5)
+    text = is_whole(page(content(part))).text
+    assert str(metrics.estimate_drawn(drawn).value)[:5] in text
+    assert "count by 1 / their probability" in text
+    assert "count by 1 / their probability" not in is_whole(page(content(plain))).text
 
 
 def test_texts_are_escaped_in_elements_and_attributes() -> None:

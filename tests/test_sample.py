@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jobs import cli, examples, ledger, sample, unlearned
+from jobs.evaluate import evaluate
 from jobs.ingest import ingest
 from kdsl import metrics
 from kdsl.errors import ConfigError
@@ -160,6 +161,15 @@ def test_a_sample_goes_out_is_labelled_and_comes_back_with_the_right_splits(
         for row in (*filled[1:3], *filled[4:]):
             key = row["item_id"], row["task"]
             assert scored.get(key) == (pytest.approx(1 / row["inclusion"]) if row["picked"] == "random" else None)
+        cells = Counter(
+            (row["gold"], given[row["item_id"], row["task"]], row["weight"])
+            for row in unlearned.held_out(night.lake, night.release).where("split = 'test'").collect()
+            if row["task"] == "intent"
+        )
+        assert len({weight for _, _, weight in cells}) > 1
+        found = evaluate(night.lake, night.settings, night.release, "test")["tasks"]["intent"]
+        wanted = metrics.estimate_drawn(dict(sorted(cells.items(), key=str)))
+        assert (found["weighted_f1"], found["n"]) == (pytest.approx(wanted.value), wanted.n)
         with ledger.recorded(night.lake, "fit", {}, (), ()) as run:
             taught = examples.collect(night.lake, night.settings, night.release.taxonomy, run)
         doubted = {(row["task"], row["item_id"]) for row in (*filled[1:3], *filled[4:]) if row["picked"] == "doubt"}

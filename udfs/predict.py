@@ -37,11 +37,12 @@ _CARRIED = ("item_id", "task", "event_date", "input_hash")
 
 
 def predict_batches(
-    path: str, release_id: str, max_turn_chars: int, image_root: str = ""
+    path: str, release_id: str, max_turn_chars: int, image_root: str = "", *, every: bool = False
 ) -> Callable[[Batches], Batches]:
     """A function for `mapInArrow` over items with event_date and input_hash: one row of `PREDICTED` an item.
 
-    The weights travel by path: every worker opens the release directory itself, verifies it, and keeps it.
+    With `every` the dear voter is asked of every item. The weights travel by path: every worker opens the release
+    directory itself, verifies it, and keeps it.
     """
 
     @unquoted
@@ -50,7 +51,7 @@ def predict_batches(
         release = predictor(path, release_id, max_turn_chars)
         for batch in batches:
             if batch.num_rows:
-                yield label_batch(batch, release.predict(items_of(batch, image_root)))
+                yield label_batch(batch, release.predict(items_of(batch, image_root), every=every))
 
     return predict
 

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
+from kdsl.fusion.cascade import DEAR
 from kdsl.fusion.facts import Facts
 from kdsl.fusion.fusion import POOL, Fusion, first_best
 from kdsl.models.calibrate import clean
@@ -35,15 +37,22 @@ class Decision:
     votes: tuple[Vote, ...]
 
 
-def decide(fusion: Fusion, said: Mapping[str, LogProbs], facts: Facts | None = None) -> list[Decision]:
+def decide(
+    fusion: Fusion,
+    said: Mapping[str, LogProbs],
+    facts: Facts | None = None,
+    heard: NDArray[np.bool_] | None = None,
+) -> list[Decision]:
     """One decision a row of raw log-probabilities (n, labels) by voter and of the rules that fired.
 
-    A row on which a rule overruled the pool names the rule as who decided.
+    A row on which a rule overruled the pool names the rule as who decided. A row of which the dear voter was not asked
+    has no vote of it; `heard` (n,) tells where it was, None: where the cascade asks it.
 
     A row on which all are silent abstains with neither score nor author; one below the threshold abstains and keeps
     both, so that a person sees how near it was.
     """
     fused = fusion(said, facts)
+    heard = fused.asked if heard is None else heard
     raw = {name: clean(said[name]) for name in fusion.voters}
     best = {name: first_best(raw[name]) for name in fusion.voters}
     decisions = []
@@ -51,12 +60,14 @@ def decide(fusion: Fusion, said: Mapping[str, LogProbs], facts: Facts | None = N
         votes = tuple(
             _vote(fusion, name, int(best[name][row]), raw[name][row], fused.calibrated[name][row])
             for name in fusion.voters
+            if name != DEAR or heard[row]
         )
-        speaking = [vote.voter for vote in votes if not vote.abstained]
+        judge = fusion.judge(bool(fused.asked[row]))
+        speaking = [vote.voter for vote in votes if not vote.abstained and vote.voter in judge.voters]
         if not speaking:
             decisions.append(Decision(None, None, True, None, votes))
             continue
-        alone = fusion.uses if fusion.uses in speaking else speaking[0] if len(speaking) == 1 else POOL
+        alone = judge.uses if judge.uses in speaking else speaking[0] if len(speaking) == 1 else POOL
         if facts is not None and fused.overruled_by[row] >= 0:
             alone = str(facts.rule[fused.overruled_by[row]])
         name = fusion.labels[label] if label >= 0 else None

@@ -1,13 +1,18 @@
-"""Fit a fusion on held-out votes: calibrate each voter, weigh them, calibrate the pool, set the threshold.
+"""Fit a fusion on held-out votes: calibrate each voter, weigh them, calibrate the pool, set threshold and cascade.
 
-Whatever is chosen here (method of calibration, pull to equal weights, threshold) is chosen by cross-validation inside
-the rows given; `kdsl.fusion.nested` holds rows out of all of it. No voter is asked, so a fit takes a second.
+Whatever is chosen here (method of calibration, pull to equal weights, threshold, when to ask the dear voter) is chosen
+inside the rows given, by cross-validation; `kdsl.fusion.nested` holds rows out of all of it. No voter is asked, so a
+fit takes a second.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.fusion.fusion import POOL, Fusion
+from kdsl.fusion import cascade
+from kdsl.fusion.cascade import DEAR
+from kdsl.fusion.fusion import POOL, Fusion, first_best
 from kdsl.fusion.held_out import HeldOut
 from kdsl.fusion.override import learn
 from kdsl.fusion.pool import fit_weights, pool
@@ -22,15 +27,55 @@ RIDGES = (1.0, 8.0, 64.0, float("inf"))
 LEAST_KEPT = 10
 
 
-def fit(held: HeldOut, *, seed: int, precision: float | None = None, uses: str = POOL) -> Fusion:
-    """The fusion of all rows of `held`.
+@dataclass(frozen=True)
+class Recipe:
+    """What is settled before a fit."""
 
-    Args:
-        held: held-out votes of at least one voter.
-        seed: of the folds.
-        precision: share of right answers that what is not abstained from shall reach; None: never abstain for doubt.
-        uses: `pool`, or the voter that shall decide alone.
+    uses: str = POOL
+    """`pool`, or the voter that shall decide alone."""
+    precision: float | None = None
+    """Share of right answers that what is not abstained from shall reach; None: never abstain for doubt."""
+    share: float = 1.0
+    """Of rows to ask the dear voter of, where there is one."""
+    others: str = POOL
+    """The same as `uses`, of rows on which it is not asked."""
+
+
+def fit(held: HeldOut, recipe: Recipe | None = None, *, seed: int) -> Fusion:
+    """The fusion of all rows of `held`, held-out votes of at least one voter; the seed is that of the folds."""
+    recipe = recipe or Recipe()
+    fusion = _fit(held, recipe.precision, recipe.uses, seed=seed)
+    if recipe.share >= 1 or not has_dear(held):
+        return fusion
+    return cascaded(fusion, fit_others(held, recipe, seed=seed), held, recipe.share)
+
+
+def has_dear(held: HeldOut) -> bool:
+    """Whether there is a voter that others could spare."""
+    return DEAR in held.voters and len(held.voters) > 1
+
+
+def without_dear(held: HeldOut) -> HeldOut:
+    """The votes of the others."""
+    return held.only([name for name in held.voters if name != DEAR])
+
+
+def fit_others(held: HeldOut, recipe: Recipe, *, seed: int) -> Fusion:
+    """The fusion of rows of which the dear voter is not asked."""
+    return _fit(without_dear(held), recipe.precision, recipe.others, seed=seed)
+
+
+def cascaded(fusion: Fusion, others: Fusion, held: HeldOut, share: float) -> Fusion:
+    """The two as one, the dear voter asked of at most this share of rows.
+
+    What the others say of their own rows here is a little too good, as calibration and weights, few numbers, saw them.
     """
+    said = np.where(held.asked[DEAR], first_best(held.said[DEAR]), cascade.NOT_ASKED)
+    policy = cascade.learn(others(held.said).log_probs, held.gold, said, share=share)
+    return fusion.model_copy(update={"cascade": policy, "others": others})
+
+
+def _fit(held: HeldOut, precision: float | None, uses: str, *, seed: int) -> Fusion:
     folds = held.folds(INNER_FOLDS, seed)
     fitted = {name: calibrate.fit(held.said[name], held.gold, folds) for name in held.voters}
     out, ridge = _cross_fitted(held, fitted, folds)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kdsl.errors import ReleaseError
+from kdsl.fusion.cascade import Cascade
 from kdsl.fusion.facts import Facts
 from kdsl.fusion.override import Override, apply
 from kdsl.fusion.pool import pool
@@ -29,6 +30,8 @@ class Fused:
     """Voter -> its calibrated log-probabilities."""
     overruled_by: NDArray[np.int64]
     """Entry of the facts that overruled the pool on a row, -1 where none did."""
+    asked: NDArray[np.bool_]
+    """Whether the dear voter counts on a row; all true where no cascade spares it."""
 
 
 class Fusion(BaseModel):
@@ -45,17 +48,47 @@ class Fusion(BaseModel):
     override: Override = Override()
     threshold: float | None = None
     """Below this probability the release abstains; None: it never does for doubt."""
+    cascade: Cascade | None = None
+    """When the dear voter is asked; None: of every row."""
+    others: "Fusion | None" = None
+    """What the others say without it, where there is a cascade."""
 
     @property
     def voters(self) -> tuple[str, ...]:
         """Names, in the order in which they are asked."""
         return tuple(self.weights)
 
+    def asks(self, said: Mapping[str, LogProbs]) -> NDArray[np.bool_]:
+        """Of which rows the dear voter is to be asked, (n,), from what the others said, (n, labels) each."""
+        if self.cascade is None or self.others is None:
+            return np.ones(len(next(iter(said.values()))), dtype=bool)
+        return self.cascade.asks(self.others(said).log_probs)
+
+    def judge(self, asked: bool) -> "Fusion":
+        """The fusion that decides a row of which the dear voter was asked, or was not."""
+        return self if asked or self.others is None else self.others
+
     def __call__(self, said: Mapping[str, LogProbs], facts: Facts | None = None) -> Fused:
         """Fuse raw log-probabilities (n, labels) by voter; ties go to the label that stands first.
 
-        A row that a rule overrules has the bound of the rule's precision as its score.
+        A row that a rule overrules has the bound of the rule's precision as its score. On a row of which the dear voter
+        need not be asked its votes do not count, whether there are any or not.
         """
+        whole = self._whole(said, facts)
+        if self.cascade is None or self.others is None:
+            return whole
+        spared = self.others(said, facts)
+        asked = self.cascade.asks(spared.log_probs)
+        return Fused(
+            label=np.where(asked, whole.label, spared.label),
+            score=np.where(asked, whole.score, spared.score),
+            log_probs=np.where(asked[:, None], whole.log_probs, spared.log_probs),
+            calibrated=whole.calibrated,
+            overruled_by=np.where(asked, whole.overruled_by, spared.overruled_by),
+            asked=asked,
+        )
+
+    def _whole(self, said: Mapping[str, LogProbs], facts: Facts | None) -> Fused:
         raw = {name: clean(said[name]) for name in self.voters}
         calibrated = {name: self.calibrations[name](votes) for name, votes in raw.items()}
         log_probs = self.pool_calibration(pool(calibrated, self.weights))
@@ -74,12 +107,13 @@ class Fusion(BaseModel):
             score[rows] = facts.bound[overruled_by[rows]]
         if self.threshold is not None:
             label = np.where(score < self.threshold, -1, label)
-        return Fused(label, np.minimum(score, 1.0), log_probs, calibrated, overruled_by)
+        every = np.ones(len(label), dtype=bool)
+        return Fused(label, np.minimum(score, 1.0), log_probs, calibrated, overruled_by, every)
 
     def of_stored(self, votes: Sequence[Mapping[str, Sequence[float] | None]], facts: Facts | None = None) -> Fused:
         """Fuse votes as the table `votes` holds them, one mapping of voter to log-probabilities a row.
 
-        A voter that is missing, or has None, abstains.
+        A voter that is missing, or has None, abstains; so does one that the cascade asks and that is missing.
         """
         silent = [np.nan] * len(self.labels)
         shape = len(votes), len(self.labels)

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from kdsl.metrics import Confusion, Estimate
+import numpy as np
+
+from kdsl.metrics import Cells, Confusion, Estimate
 from kdsl.models.reliability import Reliability
+from kdsl.release import Asking
 
 
 @dataclass(frozen=True)
@@ -65,17 +68,28 @@ class TaskPart:
     """Voter -> weighted F1 of the pool less the voter's, on the same rows."""
     weights: Mapping[str, float]
     confusion: Confusion
-    """Gold against what the release says; of the nights where they have gold, else of the held-out examples."""
+    """Gold against what the release says, in items; of the nights where they have gold, else held-out examples."""
     of_nights: bool
     """Whether `confusion` is of the nights."""
+    drawn: Cells = field(default_factory=dict)
+    """The items of `confusion` with the weights that `sample` gave those it drew; empty where nothing was drawn."""
     example_counts: Mapping[str, int] = field(default_factory=dict)
     """Examples that the release learned from, by label."""
     night_counts: Mapping[str, int] = field(default_factory=dict)
     """Items of the nights, by label given."""
     reliability: Mapping[str, Reliability] = field(default_factory=dict)
+    asking: Asking | None = None
+    """When the voter `large` is asked, and what other budgets would give; None where it is not beside others."""
     rules: tuple[RuleNote, ...] | None = None
     """None where the task has no rules."""
     nights: tuple[Night, ...] = ()
+
+    @property
+    def cells(self) -> Cells:
+        """The items of `confusion`, each with its weight in every score."""
+        matrix = self.confusion
+        places = zip(*np.nonzero(matrix.counts), strict=True)
+        return self.drawn or {(matrix.labels[i], matrix.labels[j], 1.0): int(matrix.counts[i, j]) for i, j in places}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from kdsl import metrics
 from kdsl.metrics import Estimate
-from kdsl.report import confusion, nights, reliability, rules, scores, shares
+from kdsl.report import confusion, cost, nights, reliability, rules, scores, shares
 from kdsl.report.content import Content, TaskPart
 from kdsl.report.markup import Child, Markup, tag
 from kdsl.report.style import CSS
@@ -23,6 +23,11 @@ SECTIONS = {
         "Can its confidence be believed?",
         "Across: how sure; up: how often right, with 95 % intervals; bars count examples. On the dashed line the two "
         "are the same. ECE is the mean distance from it, less what chance adds.",
+    ),
+    "cost": (
+        "Quality against cost",
+        "Weighted F1 on held-out examples by the share of items of which the large model is asked: those whose label "
+        "it is most likely to mend. Policies saw none of the examples that they are scored on.",
     ),
     "rules": (
         "Rules that matter most",
@@ -75,6 +80,7 @@ def _sections(content: Content) -> list[Markup]:
         "labels": beside(scores.by_label),
         "confusion": each(confusion.confusion),
         "reliability": each(reliability.reliability),
+        "cost": beside(cost.cost),
         "rules": each(rules.rules),
         "nights": by_night,
         "drift": by_drift,
@@ -99,7 +105,7 @@ def _tiles(content: Content) -> list[Markup]:
     for task in content.tasks:
         tiles.append(_tile(task.scores["fused"], f"{task.name}: held-out weighted F1"))
         if task.of_nights:
-            tiles.append(_tile(metrics.estimate(task.confusion), f"{task.name}: measured on the nights"))
+            tiles.append(_tile(metrics.estimate_drawn(task.cells), f"{task.name}: measured on the nights"))
         known = [night for night in task.nights if night.estimated]
         if known and known[-1].estimated:
             doubt = "" if known[-1].reliable else ", not reliable"

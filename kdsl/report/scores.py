@@ -3,7 +3,7 @@
 import numpy as np
 
 from kdsl.fusion.fusion import POOL
-from kdsl.metrics import Confusion, Estimate, f1_by_label, resample
+from kdsl.metrics import Cells, Estimate, f1_by_label, from_cells, redrawn, weighed
 from kdsl.report.content import TaskPart
 from kdsl.report.marks import interval_row, scale_row, told
 from kdsl.report.markup import Markup, joined, named, tag
@@ -46,7 +46,7 @@ def parts(task: TaskPart) -> Markup:
 
 def by_label(task: TaskPart, seed: int = 0) -> Markup:
     """F1 of each label that has gold, the lowest first."""
-    found = label_scores(task.confusion, seed=seed)
+    found = label_scores(task.cells, seed=seed)
     if not found:
         return joined(tag("h3", task.name), tag("p", "No gold to score by label.", class_="soft"))
     ordered = sorted(found.items(), key=lambda pair: (pair[1].value, pair[0]))
@@ -66,17 +66,19 @@ def source(task: TaskPart) -> str:
     """Which rows the confusion matrix counts."""
     n = f"{task.confusion.n:,}"
     if task.of_nights:
-        return f"{n} items of the nights with gold that the release did not learn from."
+        weighed = len({weight for _, _, weight in task.cells}) > 1
+        more = " In scores those drawn by `sample` count by 1 / their probability." if weighed else ""
+        return f"{n} items of the nights with gold that the release did not learn from.{more}"
     return f"{n} examples held out at fit: the nights have no gold that the release did not learn from."
 
 
-def label_scores(matrix: Confusion, seed: int) -> dict[str, Estimate]:
+def label_scores(cells: Cells, seed: int) -> dict[str, Estimate]:
     """F1 of each label with gold, with its bootstrap interval; n is the label's rows of gold."""
-    if not matrix.n:
+    if not cells:
         return {}
+    matrix, n = weighed(cells), from_cells(cells).counts.sum(axis=1)
     value = f1_by_label(matrix.counts)
-    low, high = np.quantile(f1_by_label(resample(matrix.counts, seed=seed, resamples=1000)), [0.025, 0.975], axis=0)
-    n = matrix.counts.sum(axis=1)
+    low, high = np.quantile(f1_by_label(redrawn(cells, seed=seed)), [0.025, 0.975], axis=0)
     return {
         label: Estimate(float(value[at]), float(low[at]), float(high[at]), int(n[at]))
         for at, label in enumerate(matrix.labels)

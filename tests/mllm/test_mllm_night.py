@@ -1,23 +1,29 @@
 """The voter `small` in a night: pictures' files reach it in the one stage, inline or by path, and nobody else."""
 
+import json
 import shutil
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
-from jobs import seesaw
+from jobs import seesaw, votes
+from jobs.evaluate import evaluate
 from jobs.fit import fit
 from jobs.items import shown, targets, with_pictures
 from jobs.label import label
 from jobs.lake import Lake
+from kdsl import release as releases
 from kdsl.arrow import items_of
 from kdsl.config import Settings
 from kdsl.errors import ConfigError
+from kdsl.explain import explain
 from kdsl.models import mllm_voter
 from kdsl.models.mllm import Scorer
+from kdsl.release import Release
 from tests import tiny_model
 
 if TYPE_CHECKING:
@@ -99,6 +105,95 @@ def test_pictures_kept_as_files_are_read_by_the_worker(shop, night, tmp_path: Pa
         read = item_of(row, str(tmp_path)).pictures[0].content
         assert read == (None if name == lost else item.pictures[0].content)
     assert "content" not in repr(inline[lost])
+
+
+@pytest.fixture(scope="module")
+def cascade(shop: tuple[Lake, Settings]) -> tuple[Lake, Settings, Release, Release]:
+    """A release whose `large` is asked of all, and one of the same voters that spares it about half of the items.
+
+    A model of random weights is worth no question, so the price is set here to what half of the examples exceed.
+    """
+    lake, settings = shop
+    large = settings.fit.small.model_dump()
+    told = settings.fit.model_dump() | {"voters": ["linear", "large"], "large": large, "large_share": 0.5}
+    settings = settings.model_copy(update={"fit": settings.fit.model_validate(told)})
+    whole = fit(lake, settings)
+    made = whole.path.parent / "rel-00000000ca5c"
+    shutil.copytree(whole.path, made)
+    manifest = json.loads((made / "manifest.json").read_text()) | {"release_id": made.name}
+    for task in TASKS:
+        fusion, said = whole.fusion(task), dict(whole.held_out(task).said)
+        assert fusion.cascade is not None
+        assert fusion.others is not None
+        price = float(np.median(fusion.cascade.value(fusion.others(said).log_probs)))
+        file = made / "fusion" / f"{task}.json"
+        asks = fusion.cascade.model_copy(update={"price": price})
+        file.write_text(fusion.model_copy(update={"cascade": asks, "uses": "pool"}).model_dump_json())
+        manifest["files"][f"fusion/{task}.json"] = releases.file_sha256(file)
+    (made / "manifest.json").write_text(json.dumps(manifest))
+    return lake, settings, whole, Release.open(made)
+
+
+def test_large_is_asked_only_of_items_that_the_policy_sends(cascade, night):
+    lake, settings, whole, release = cascade
+    assert set(whole.manifest.asking) == set(TASKS)
+    for task, asking in whole.manifest.asking.items():
+        assert [sent.asked for sent in asking.curve[:: len(asking.curve) - 1]] == [0.0, 1.0]
+        assert asking.curve[-1].score.value == whole.manifest.scores[task][whole.manifest.uses[task]].value
+    run = label(lake, settings, release, night.days, into="shadow_labels")
+    of_release = F.col("release_id") == release.manifest.release_id
+    rows = [row for row in lake.df("shadow_labels").where(of_release).collect() if row["error_code"] is None]
+    asked = [row for row in rows if [vote["voter"] for vote in row["votes"]] == ["linear", "large"]]
+    spared = [row for row in rows if [vote["voter"] for vote in row["votes"]] == ["linear"]]
+    assert len(asked) + len(spared) == len(rows)
+    assert run.counts["asked_large"] == len(asked) > 2
+    assert len(spared) > 2
+    digests = [release.manifest.voter_digest(task, "large") for task in TASKS]
+    stored = lake.df("votes").where(F.col("voter_digest").isin(digests)).collect()
+    assert {(row["task"], row["item_id"]) for row in stored} == {(row["task"], row["item_id"]) for row in asked}
+    row = spared[0].asDict(recursive=True)
+    assert "the large model was not asked" in "".join(explain(row, release.fusion(row["task"])))
+    row = asked[0].asDict(recursive=True)
+    assert "the large model said" in "".join(explain(row, release.fusion(row["task"])))
+
+    # The same release on stored votes: as labelled, and nothing is missing; one that asks of all cannot tell.
+    lake.upsert("labels", lake.df("shadow_labels").where(of_release))
+    days = F.col("event_date").between(*night.days)
+    labelled = {(row["task"], row["item_id"]): row["label"] for row in rows}
+    for row in votes.compare(lake, release, release, days).collect():
+        assert (row["known"], row["old"]) == (True, labelled[row["task"], row["item_id"]])
+    every = whole.model_copy(update={"path": _asking_all(whole)})
+    known = {
+        (row["task"], row["item_id"]) for row in votes.compare(lake, release, every, days).where("known").collect()
+    }
+    assert known == {(row["task"], row["item_id"]) for row in asked}
+
+    # Scored is every voter on every item, and the labels stay.
+    report = evaluate(lake, settings, release, "test")
+    for task in TASKS:
+        assert report["voters"]["large"][task]["n"] == report["tasks"][task]["n"]
+    again = lake.df("shadow_labels").where(of_release).where(days).collect()
+    assert {(row["task"], row["item_id"]): row["votes"] for row in again if row["error_code"] is None} == {
+        (row["task"], row["item_id"]): row["votes"] for row in rows
+    }
+    gold = {(row["task"], row["item_id"]) for row in lake.df("gold_labels").where("split = 'test'").collect()}
+    more = lake.df("votes").where(F.col("voter_digest").isin(digests)).collect()
+    had = {(row["task"], row["item_id"]) for row in more}
+    assert {key for key in labelled if key in gold} <= had
+    assert len(more) == len(had)
+
+
+def _asking_all(release: Release) -> Path:
+    made = release.path.parent / "rel-0000000000a1"
+    shutil.copytree(release.path, made)
+    manifest = json.loads((made / "manifest.json").read_text())
+    for task in TASKS:
+        file = made / "fusion" / f"{task}.json"
+        fusion = release.fusion(task).model_copy(update={"cascade": None, "others": None, "uses": "pool"})
+        file.write_text(fusion.model_dump_json())
+        manifest["files"][f"fusion/{task}.json"] = releases.file_sha256(file)
+    (made / "manifest.json").write_text(json.dumps(manifest))
+    return made
 
 
 def test_a_seesaw_needs_examples_to_hold_out(shop, tmp_path: Path):
