@@ -7,20 +7,20 @@ row is judged by anything that it had a part in. Values and interval ends are me
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench import mire
+from bench.fusions import systems
 from kdsl import metrics
 from kdsl.config import ReaderSettings
 from kdsl.dialogue import Item
 from kdsl.folds import group_keys
-from kdsl.fusion.fusion import first_best
+from kdsl.fusion import held_out as votes
 from kdsl.fusion.held_out import HeldOut, held_out
-from kdsl.fusion.nested import answers
-from kdsl.fusion.pool import pool
 from kdsl.learn import hear
 from kdsl.metrics import Confusion, Estimate
 from kdsl.models.voter import kind
@@ -36,6 +36,8 @@ def main() -> None:
     options = mire.parser(__doc__)
     options.add_argument("--voters", nargs="+", default=["rules", "linear"])
     options.add_argument("--tasks", nargs="+", default=["intent", "scene"])
+    options.add_argument("--kept", type=Path, help="folder that keeps the held-out votes of this code, to fuse again")
+    options.set_defaults(folds=5)
     args = options.parse_args()
     found = mire.records(args.mire)
     reader = Reader(ReaderSettings(), threads=2)
@@ -45,8 +47,15 @@ def main() -> None:
         items, gold = mire.examples(found, name, pictures)
         for seed in range(1, args.seeds + 1):
             begun = time.monotonic()
-            held, took = _heard(mire.task(name), items, gold, args.voters, args.folds, seed)
-            for system, said in _systems(held, seed):
+            kept = args.kept / f"{name}-{'-'.join(args.voters)}-{args.folds}-{seed}.npz" if args.kept else None
+            if kept and kept.is_file():
+                held, took = votes.load(kept), {}
+            else:
+                held, took = _heard(mire.task(name), items, gold, args.voters, args.folds, seed)
+            if kept:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                held.save(kept)
+            for system, said in systems(held, seed):
                 guesses = [None if place < 0 else held.labels[place] for place in said]
                 table[system][name].append(metrics.confusion([held.labels[place] for place in held.gold], guesses))
                 print(f"{name:8} seed {seed} {system:24} {metrics.estimate(table[system][name][-1], seed=seed)}")
@@ -79,19 +88,6 @@ def _heard(
         held = held.with_voter(name, heard.log_probs, heard.asked, heard.facts)
         took[name] = round(time.monotonic() - begun)
     return held, took
-
-
-def _systems(held: HeldOut, seed: int) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    """By name, the place of the label that each row gets; -1: none."""
-    for name in held.voters:
-        yield name, first_best(held.said[name])
-    if len(held.voters) < 2:
-        return
-    yield "pool, as released", answers(held, seed=seed).label
-    yield "pool, equal, uncalibrated", first_best(pool(held.said))
-    if "rules" in held.voters and "linear" in held.voters:
-        rules, linear = first_best(held.said["rules"]), first_best(held.said["linear"])
-        yield "rules first", np.where(rules >= 0, rules, linear)
 
 
 def _drawn(matrices: Sequence[Confusion]) -> NDArray[np.float64]:
