@@ -4,6 +4,7 @@ Voters are scored on out-of-fold predictions. What is fitted on those (the pool)
 row is judged by anything that it had a part in. Values and interval ends are means over the seeds.
 """
 
+import argparse
 import json
 import time
 from collections import defaultdict
@@ -47,14 +48,7 @@ def main() -> None:
         items, gold = mire.examples(found, name, pictures)
         for seed in range(1, args.seeds + 1):
             begun = time.monotonic()
-            kept = args.kept / f"{name}-{'-'.join(args.voters)}-{args.folds}-{seed}.npz" if args.kept else None
-            if kept and kept.is_file():
-                held, took = votes.load(kept), {}
-            else:
-                held, took = _heard(mire.task(name), items, gold, args.voters, args.folds, seed)
-            if kept:
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                held.save(kept)
+            held, took = _heard(mire.task(name), items, gold, args, seed)
             for system, said in systems(held, seed):
                 guesses = [None if place < 0 else held.labels[place] for place in said]
                 table[system][name].append(metrics.confusion([held.labels[place] for place in held.gold], guesses))
@@ -78,15 +72,25 @@ def main() -> None:
 
 
 def _heard(
-    task: Task, items: Sequence[Item], gold: Sequence[str], voters: Sequence[str], folds: int, seed: int
+    task: Task, items: Sequence[Item], gold: Sequence[str], args: argparse.Namespace, seed: int
 ) -> tuple[HeldOut, dict[str, int]]:
+    """The held-out votes of all voters, and the seconds that those not kept took."""
     groups = group_keys(items)
     held, took = held_out(task.label_names, [item.item_id for item in items], gold, groups, {}), {}
-    for name in voters:
-        begun = time.monotonic()
-        heard = hear(kind(name), task, items, gold, folds=folds, seed=seed, groups=groups)
-        held = held.with_voter(name, heard.log_probs, heard.asked, heard.facts)
-        took[name] = round(time.monotonic() - begun)
+    for name in args.voters:
+        file = args.kept / f"{task.name}-{name}-{args.folds}-{seed}.npz" if args.kept else None
+        if file and file.is_file():
+            alone = votes.load(file)
+        else:
+            begun = time.monotonic()
+            heard = hear(kind(name), task, items, gold, folds=args.folds, seed=seed, groups=groups)
+            alone = held.only(()).with_voter(name, heard.log_probs, heard.asked, heard.facts)
+            took[name] = round(time.monotonic() - begun)
+            if file:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                alone.save(file)
+        facts = alone.facts if len(alone.facts.row) else None
+        held = held.with_voter(name, alone.said[name], alone.asked[name], facts)
     return held, took
 
 

@@ -34,8 +34,9 @@ Labels = NDArray[np.int64]
 DRAWS = 120  # of gold
 EXAMPLE_DRAWS, GOLD_A_DRAW = 40, 3  # of the examples, and of gold for each
 EM_STEPS = 20
-# Examples' worth of trust in the label shares among the examples. These two were chosen on the made-up shop and Bitext.
-SHARE_PRIOR = 50.0
+# Examples' worth of trust, for each label there is, in the shares among the examples. This and the next were chosen on
+# the made-up shop and Bitext.
+SHARE_PRIOR = 2.0
 # How far, one standard deviation, calibrated posteriors are expected to be off the truth before any example is seen.
 CALIBRATION_SPREAD = 0.01
 # Nats that a temperature must gain, as Akaike's criterion has it for one parameter.
@@ -97,7 +98,7 @@ def estimate(
     temper = _temper(reference)
     posteriors = _posteriors(temper(log_probs), known)
     ratio = _shift(posteriors, known)
-    concentration = np.maximum((SHARE_PRIOR + n) * known * ratio / (known @ ratio), 1e-3)
+    concentration = np.maximum((SHARE_PRIOR * len(known) + n) * known * ratio / (known @ ratio), 1e-3)
     drawn = np.stack([_drawn(posteriors * r, dice, 1)[0] for r in dice.dirichlet(concentration, DRAWS) / known])
     possible = _scores(drawn, label, np.ones(drawn.shape), len(known))
     errors = _errors(reference, _posteriors(temper(reference.log_probs), known) * ratio, ratio, dice)
@@ -144,10 +145,10 @@ def _errors(reference: Reference, posteriors: Floats, ratio: Floats, dice: np.ra
 
 def _shift(posteriors: Floats, known: Floats) -> Floats:
     """Label shares tonight over those known (labels,)."""
-    ratio = np.ones(len(known))
+    ratio, trust = np.ones(len(known)), SHARE_PRIOR * len(known)
     for _ in range(EM_STEPS):
         moved = ratio * ((1 / (posteriors @ ratio)) @ posteriors)
-        ratio = (SHARE_PRIOR * known + moved) / (SHARE_PRIOR + len(posteriors)) / known
+        ratio = (trust * known + moved) / (trust + len(posteriors)) / known
     return ratio
 
 

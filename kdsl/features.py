@@ -83,6 +83,12 @@ def recent_user(item: Item, turns: int = 2) -> str:
     return normalise("\n".join(user[-turns:]))
 
 
+def last_agent(item: Item) -> str:
+    """The agent's last message with words in it, normalised: what the shopper's words were taken for."""
+    agent = (text for turn in reversed(item.turns) if turn.speaker == "agent" and (text := _words(turn.text)))
+    return normalise(next(agent, ""))
+
+
 def thumbnail_of(item: Item) -> bytes | None:
     """The thumbnail of the first picture that has one (see kdsl.thumbnail)."""
     return next((picture.thumbnail for picture in item.pictures if picture.thumbnail), None)

@@ -18,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 
 from kdsl.dialogue import Item
-from kdsl.features import NUMBERS, numbers, recent_user, text_fields, thumbnail_of
+from kdsl.features import NUMBERS, last_agent, numbers, recent_user, text_fields, thumbnail_of
 from kdsl.models.encoder import MAX_CHARS, Encoder
 from kdsl.thumbnail import SIZE
 
@@ -51,7 +51,9 @@ class Seen:
     @classmethod
     def of(cls, items: Sequence[Item]) -> Self:
         """Views of the items, in their order."""
-        rows = [{**text_fields(item), "recent_user": recent_user(item)} for item in items]
+        rows = [
+            {**text_fields(item), "recent_user": recent_user(item), "last_agent": last_agent(item)} for item in items
+        ]
         names = rows[0] if rows else {}
         values = np.array([list(numbers(item).values()) for item in items], dtype=np.float64)
         return cls(

@@ -29,6 +29,7 @@ MEMBERS: Mapping[str, tuple[Groups, ...]] = {
         (("ngrams/ocr/char12",), ("numbers",)),
         (("meaning/last_user",),),
         (("meaning/recent_user",),),
+        (("meaning/last_agent",),),
         (("meaning/last_user", "meaning/recent_user"), ("ngrams/last_user/char13",)),
     ),
     "image": (
