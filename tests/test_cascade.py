@@ -82,7 +82,7 @@ def test_the_curve_runs_from_nobody_asked_to_the_full_ensemble(learned: tuple[Fu
     fusion, verdict = learned
     first, *_, last = verdict.curve
     assert (first.share, first.asked, last.share, last.asked) == (0.0, 0.0, 1.0, 1.0)
-    assert last.score == verdict.pool
+    assert last.score.value == verdict.pool.value
     assert {one.score.n for one in verdict.curve} == {160}
     sent = {one.share: one for one in verdict.curve}[0.3]
     assert verdict.released == sent.score
@@ -108,14 +108,14 @@ def test_a_share_of_none_and_of_all(learned: tuple[Fusion, Verdict]) -> None:
     held = held_of(gold, said)
     whole, verdict = refit(held, seed=3)
     assert whole.cascade is None
-    assert (verdict.share, verdict.curve[-1].score) == (1.0, verdict.pool)
+    assert (verdict.share, verdict.curve[-1].score.value) == (1.0, verdict.pool.value)
     assert whole(said).asked.all()
     none, verdict = refit(held, seed=3, share=0.0)
     assert not none(said).asked.any()
     assert none.others is not None
     assert none(said).label.tolist() == none.others(said).label.tolist()
     assert "asked of no row" in str(verdict)
-    assert first_best(none.others(said).log_probs).tolist() == first_best(said["linear"]).tolist()
+    assert none(said).label.tolist() == first_best(said["linear"]).tolist()
 
 
 def test_a_dear_voter_that_knows_nothing_is_asked_of_no_row() -> None:
