@@ -164,6 +164,15 @@ def test_a_row_it_was_not_asked_of_is_the_others_whatever_is_stored_of_it(learne
         for at in range(80)
     ]
     assert fusion.of_stored(stored).label.tolist() == fusion(said).label.tolist()
+    # A row of just the price, as one that comes again is, stays unasked in single precision.
+    assert fusion.cascade is not None
+    assert fusion.others is not None
+    for row in range(80):
+        value = float(fusion.cascade.value(fusion.others(said).log_probs[row : row + 1])[0])
+        at_price = fusion.model_copy(update={"cascade": fusion.cascade.model_copy(update={"price": value})})
+        single = {"linear": said["linear"][row : row + 1].astype(np.float32).astype(np.float64)}
+        assert not at_price.asks({"linear": said["linear"][row : row + 1]})[0]
+        assert not at_price.asks(single)[0]
 
 
 def test_silent_others_are_asked_for_first_and_scores_of_nan_are_silence(learned: tuple[Fusion, Verdict]) -> None:

@@ -19,6 +19,8 @@ from kdsl.models.voter import LogProbs
 DEAR = "large"
 # Examples' worth of trust, a label, in that the dear voter errs there as it errs on average.
 SMOOTHING = 10.0
+# Votes are stored in single precision, and texts come again: their last digits must not decide who is asked.
+DIGITS = 5
 NEVER = 1.0  # no value is above
 NOT_ASKED = -2  # beside -1, no answer
 
@@ -45,7 +47,7 @@ class Cascade(BaseModel):
         after = np.zeros(len(believed))
         for likely in np.array(self.answers).T:
             after += (believed * likely).max(axis=1)
-        return np.maximum(after - np.where(silent, 0.0, believed.max(axis=1)), 0.0)
+        return np.round(np.maximum(after - np.where(silent, 0.0, believed.max(axis=1)), 0.0), DIGITS)
 
     def asks(self, log_probs: LogProbs) -> NDArray[np.bool_]:
         """On which rows to ask, (n,), from what the others say (n, labels)."""
