@@ -47,7 +47,8 @@ class Cascade(BaseModel):
         after = np.zeros(len(believed))
         for likely in np.array(self.answers).T:
             after += (believed * likely).max(axis=1)
-        return np.round(np.maximum(after - np.where(silent, 0.0, believed.max(axis=1)), 0.0), DIGITS)
+        gain = np.maximum(after - np.where(silent, 0.0, believed.max(axis=1)), 0.0)
+        return np.asarray(np.round(gain, DIGITS), dtype=np.float64)
 
     def asks(self, log_probs: LogProbs) -> NDArray[np.bool_]:
         """On which rows to ask, (n,), from what the others say (n, labels)."""
