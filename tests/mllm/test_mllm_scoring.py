@@ -60,6 +60,15 @@ def test_the_batch_changes_no_label_and_no_score(settings, scorer, intent, dialo
     np.testing.assert_allclose(shuffled.log_probs, alone[order], atol=CLOSE)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 16])
+def test_calls_of_any_size_give_the_same_scores(scorer, scene, intent, dialogues, pictures, contents, rows):
+    for task, items in ((intent, dialogues), (scene, pictures)):
+        whole = scorer.score(task, items, contents).log_probs
+        parts = [scorer.score(task, items[at : at + rows], contents).log_probs for at in range(0, len(items), rows)]
+        np.testing.assert_allclose(np.concatenate(parts), whole, atol=CLOSE)
+        assert np.array_equal(np.concatenate(parts).argmax(1), whole.argmax(1))
+
+
 def test_rows_are_log_probabilities_over_the_labels(scorer, intent, dialogues, contents):
     scored = scorer.score(intent, dialogues, contents)
     assert scored.log_probs.shape == (len(dialogues), 4)

