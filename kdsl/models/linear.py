@@ -6,7 +6,6 @@ view speaks in a member, how strongly it is regularised and how much it counts i
 cross-validation inside `fit`.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.dialogue import Item
-from kdsl.errors import ReleaseError
 from kdsl.features import has_anything
 from kdsl.folds import assign
+from kdsl.models import stored
 from kdsl.models.blocks import Block, Seen, new_block
 from kdsl.models.choose import (
     INNER_FOLDS,
@@ -32,14 +31,13 @@ from kdsl.models.choose import (
     sample,
     scaled,
 )
-from kdsl.models.encoder import PACKAGED, Encoder, encoder
+from kdsl.models.encoder import PACKAGED, optional
 from kdsl.models.logistic import Matrix, fit_pool, log_softmax
 from kdsl.models.voter import LogProbs, must_teach
 from kdsl.taxonomy import Task
 from kdsl.text import normalise
 
 FORMAT = 1
-JSON_FILE, ARRAYS_FILE = "linear.json", "linear.npz"
 # How strongly the pool's weights are drawn to equal ones, in nats of the examples' loss.
 POOL_RIDGE = 4.0
 # Members with less than this share of the pool's weight are left out.
@@ -91,8 +89,7 @@ class LinearVoter:
             ],
             "blocks": blocks,
         }
-        (folder / JSON_FILE).write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
-        np.savez_compressed(folder / ARRAYS_FILE, **arrays)
+        stored.save(folder, "linear", data, arrays)
 
 
 def load(folder: Path, task: Task) -> LinearVoter:
@@ -101,16 +98,7 @@ def load(folder: Path, task: Task) -> LinearVoter:
     Raises:
         ReleaseError: a file is missing or broken, or it was made for another task, other labels or another encoder.
     """
-    try:
-        data = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
-        with np.load(folder / ARRAYS_FILE, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        return _restore(data, arrays, task)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ReleaseError(
-            f"voter linear in {folder} cannot be used for task {task.name!r} ({type(error).__name__}: {error}); "
-            "was the release made for another taxonomy? Run fit again."
-        ) from error
+    return stored.load(folder, "linear", task, _restore, version=FORMAT)
 
 
 def fit(
@@ -130,7 +118,7 @@ def fit(
         ConfigError: no item, a gold label that is not the task's, or no such encoder.
     """
     items, gold, groups = _in_order(task, items, gold, groups)
-    meaning = _encoder(encoder)
+    meaning = optional(encoder)
     seen = Seen.of(items)
     label_texts, label_of = texts_of_labels(task)
     y = np.array([task.label_names.index(label) for label in gold], dtype=np.int64)
@@ -179,10 +167,6 @@ def _in_order(
     return [items[row] for row in order], [gold[row] for row in order], [groups[row] for row in order]
 
 
-def _encoder(spec: str) -> Encoder | None:
-    return encoder(spec) if spec else None
-
-
 def texts_of_labels(task: Task) -> tuple[list[str], NDArray[np.int64]]:
     """Names, aliases and descriptions of the labels, each once a label, and the label of each."""
     pairs = [
@@ -201,12 +185,8 @@ def _stack(parts: tuple[Any, Any]) -> Any:
 
 
 def _restore(data: Mapping[str, Any], arrays: Mapping[str, Any], task: Task) -> LinearVoter:
-    if data["format"] != FORMAT:
-        raise ValueError(f"format {data['format']!r}, this version reads {FORMAT}")
-    if data["task"] != task.name or tuple(data["labels"]) != task.label_names:
-        raise ValueError(f"made for task {data['task']!r} with {len(data['labels'])} labels")
     spec = str(data["encoder"]["spec"])
-    meaning = _encoder(spec) if spec and any(name.startswith("meaning/") for name in data["blocks"]) else None
+    meaning = optional(spec) if spec and any(name.startswith("meaning/") for name in data["blocks"]) else None
     name = str(data["encoder"]["name"])
     if meaning is not None and meaning.name != name:
         raise ValueError(f"made with encoder {name!r}, found {meaning.name!r}")

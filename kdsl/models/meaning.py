@@ -6,7 +6,6 @@ likely beforehand, and every label's name, aliases and description count as exam
 voice. Closed form: it learns in less than a second once the texts are encoded.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.dialogue import Item
-from kdsl.errors import ReleaseError
+from kdsl.models import stored
 from kdsl.models.blocks import Meaning, Seen
-from kdsl.models.encoder import PACKAGED, Encoder, encoder
+from kdsl.models.encoder import PACKAGED, optional
 from kdsl.models.linear import texts_of_labels
 from kdsl.models.logistic import log_softmax
 from kdsl.models.voter import LogProbs, must_teach
 from kdsl.taxonomy import Task
 
 FORMAT = 1
-JSON_FILE, ARRAYS_FILE = "meaning.json", "meaning.npz"
 # Views by what the task is asked of. The agent's last words tell what the shopper's were taken for.
 VIEWS: Mapping[str, tuple[str, ...]] = {
     "conversation": ("last_user", "recent_user", "last_agent"),
@@ -68,8 +66,7 @@ class MeaningVoter:
         arrays: dict[str, Any] = {"coefficients": self.coefficients}
         for block in self.blocks:
             arrays |= {f"{block.view}:{key}": value for key, value in block.state()[1].items()}
-        (folder / JSON_FILE).write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
-        np.savez_compressed(folder / ARRAYS_FILE, **arrays)
+        stored.save(folder, "meaning", data, arrays)
 
 
 def fit(
@@ -87,7 +84,7 @@ def fit(
         ConfigError: no item, a gold label that is not the task's, or no such encoder.
     """
     must_teach(task, items, gold)
-    model = _encoder(encoder)
+    model = optional(encoder)
     if model is None:
         return MeaningVoter(task, encoder, "", [], np.zeros((1, len(task.labels))))
     order = sorted(range(len(items)), key=lambda row: items[row].item_id)
@@ -124,25 +121,12 @@ def load(folder: Path, task: Task) -> MeaningVoter:
     Raises:
         ReleaseError: a file is missing or broken, or it was made for another task, other labels or another encoder.
     """
-    try:
-        data = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
-        with np.load(folder / ARRAYS_FILE, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        return _restore(data, arrays, task)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ReleaseError(
-            f"voter meaning in {folder} cannot be used for task {task.name!r} ({type(error).__name__}: {error}); "
-            "was the release made for another taxonomy? Run fit again."
-        ) from error
+    return stored.load(folder, "meaning", task, _restore, version=FORMAT)
 
 
 def _restore(data: Mapping[str, Any], arrays: Mapping[str, Any], task: Task) -> MeaningVoter:
-    if data["format"] != FORMAT:
-        raise ValueError(f"format {data['format']!r}, this version reads {FORMAT}")
-    if data["task"] != task.name or tuple(data["labels"]) != task.label_names:
-        raise ValueError(f"made for task {data['task']!r} with {len(data['labels'])} labels")
     spec, name = str(data["encoder"]["spec"]), str(data["encoder"]["name"])
-    model = _encoder(spec)
+    model = optional(spec)
     if model is not None and model.name != name:
         raise ValueError(f"made with encoder {name!r}, found {model.name!r}")
     blocks: list[Meaning] = []
@@ -157,7 +141,3 @@ def _restore(data: Mapping[str, Any], arrays: Mapping[str, Any], task: Task) -> 
     if coefficients.shape != shape:
         raise ValueError(f"coefficients of shape {coefficients.shape}, not {shape}")
     return MeaningVoter(task, spec, name, blocks, coefficients)
-
-
-def _encoder(spec: str) -> Encoder | None:
-    return encoder(spec) if spec else None
