@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdsl.demo.miniature import build
-from kdsl.models import fast
+from kdsl.models import fast, fused
 from kdsl.models.checkpoint import Loaded
 
 CONTEXT = 32_768
@@ -86,6 +86,7 @@ def loaded(shape: Shape, texts: Sequence[str], device: str, *, max_pixels: int) 
         torch.set_default_dtype(before)
     if device.startswith("cuda"):
         fast.fuse_norms(model)
+        fused.fuse(model)
     pixels = Qwen2VLImageProcessor(size={"shortest_edge": 3_136, "longest_edge": max_pixels})
     return Loaded(model.eval(), known, pixels, config.image_token_id, "random", CONTEXT)
 

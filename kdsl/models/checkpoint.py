@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kdsl.errors import ConfigError
-from kdsl.models import fast
+from kdsl.models import fast, fused
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy")
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")  # what a download takes, and nothing else
@@ -151,9 +151,10 @@ def load(path: str, *, device: str, max_pixels: int, min_pixels: int, allow_down
         )
     if sees and not hasattr(model.model, "get_rope_index"):
         raise ConfigError(f"model: {kind} in {folder} gives no positions; known families: {', '.join(FAMILIES)}.")
+    model.to(device).eval()
     if gpu:
         fast.fuse_norms(model)
-    model.to(device).eval()
+        fused.fuse(model)
     return Loaded(
         model=model,
         tokenizer=tokenizer,

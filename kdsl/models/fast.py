@@ -63,11 +63,33 @@ def attend(
         query.reshape(rows, heads // groups, groups * queries, size),
         key,
         value,
-        attn_mask=attention_mask.repeat(1, 1, groups, 1),
+        attn_mask=_repeated(attention_mask, groups, query.dtype),
         dropout_p=more.get("dropout", 0.0),
         scale=more.get("scaling"),
     )
     return found.reshape(rows, heads, queries, -1).transpose(1, 2).contiguous(), None
+
+
+_made: "tuple[torch.Tensor | None, int, torch.Tensor | None]" = (None, 0, None)
+
+
+def _repeated(mask: "torch.Tensor", groups: int, dtype: "torch.dtype") -> "torch.Tensor":
+    """What is added to the products for a mask, once for each of the queries that share a key; made once a pass.
+
+    (rows, 1, queries, keys) bool to (rows, 1, groups * queries, keys) numbers. The lowest one and no infinity stands
+    for what is hidden: a row of padding that sees nothing must not come out as NaN.
+    """
+    global _made  # noqa: PLW0603  # every layer of a pass asks for the same
+    import torch
+
+    if mask.dtype != torch.bool:
+        return mask.repeat(1, 1, groups, 1)
+    known, times, made = _made
+    if known is not mask or times != groups or made is None or made.dtype != dtype:
+        hidden = torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, torch.finfo(dtype).min)
+        made = hidden.repeat(1, 1, groups, 1)
+        _made = (mask, groups, made)
+    return made
 
 
 def fuse_norms(model: Any) -> None:

@@ -20,10 +20,10 @@ def batch_tokens(model: Any) -> int:
 
 
 def bytes_a_token(config: Any, itemsize: int) -> int:
-    """About what one token takes while it is scored: keys and values of all layers, and one layer's states.
+    """About what one token takes while it is scored: one layer's states, and its keys and values.
 
     Counted in a Qwen2 layer: four of the MLP's width, and sixteen of the model's (norms and rotations run in float32).
     """
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    cache = 2 * config.num_hidden_layers * config.num_key_value_heads * size
+    cache = 2 * config.num_key_value_heads * size
     return int(itemsize * (cache + 4 * config.intermediate_size + 16 * config.hidden_size))

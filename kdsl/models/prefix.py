@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdsl.models import fast
 from kdsl.models.batching import Batch
+from kdsl.models.fused import Behind
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +37,10 @@ class Prefix:
     layers: "tuple[tuple[torch.Tensor, torch.Tensor], ...]"
 
     def expanded(self, rows: int) -> Any:
-        """A `DynamicCache` for a batch of that many rows; they are views, the prefix itself stays as it is."""
+        """A `DynamicCache` for a batch of that many rows; they are views, the prefix itself stays as it is.
+
+        Good for one pass: a layer puts new keys behind the shared ones, and does not keep them.
+        """
         from transformers import DynamicCache
 
         cache: Any = DynamicCache()
@@ -44,6 +48,7 @@ class Prefix:
             cache.update(keys, values, at)
             layer = cache.layers[at]
             layer.keys, layer.values = (part.expand(rows, -1, -1, -1) for part in (keys, values))
+            layer.update = Behind(keys, values)
         return cache
 
 
