@@ -4,7 +4,7 @@ Import this module where there is a GPU alone: Triton reads the source of its fu
 PyTorch built for the CPU has no Triton. All compute in float32 and round once, to the type they were given.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import triton
@@ -79,8 +79,11 @@ def joined(shared: "Tensor", own: "Tensor") -> "Tensor":
     return out
 
 
+# A kernel is given addresses, sizes and strides by place, and without types: Triton would read them as its own.
+
+
 @triton.jit  # type: ignore[untyped-decorator]
-def _gate(gates: Any, up: Any, out: Any, n: Any, BLOCK: tl.constexpr) -> None:
+def _gate(gates, up, out, n, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     there = at < n
     x = tl.load(gates + at, there).to(tl.float32)
@@ -89,7 +92,7 @@ def _gate(gates: Any, up: Any, out: Any, n: Any, BLOCK: tl.constexpr) -> None:
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _quick_gelu(values: Any, out: Any, n: Any, BLOCK: tl.constexpr) -> None:
+def _quick_gelu(values, out, n, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     there = at < n
     x = tl.load(values + at, there).to(tl.float32)
@@ -97,11 +100,11 @@ def _quick_gelu(values: Any, out: Any, n: Any, BLOCK: tl.constexpr) -> None:
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _rotate(  # noqa: PLR0917  # a kernel is given addresses, sizes and strides by place
-    states: Any, cos: Any, sin: Any, out: Any, heads: Any, length: Any,
-    row_in: Any, head_in: Any, place_in: Any, row_out: Any, head_out: Any, place_out: Any,
+def _rotate(  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    states, cos, sin, out, heads, length,
+    row_in, head_in, place_in, row_out, head_out, place_out,
     HALF: tl.constexpr, HEADS: tl.constexpr, WIDE: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     """One program a place: all its heads turn by the same angles."""
     token = tl.program_id(0).to(tl.int64)
     row, place = token // length, token % length
@@ -121,10 +124,10 @@ def _rotate(  # noqa: PLR0917  # a kernel is given addresses, sizes and strides 
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _join(  # noqa: PLR0917  # the same
-    shared: Any, own: Any, out: Any, heads: Any, before: Any, whole: Any, row_in: Any, head_in: Any, place_in: Any,
+def _join(  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    shared, own, out, heads, before, whole, row_in, head_in, place_in,
     SIZE: tl.constexpr, WIDE: tl.constexpr, PLACES: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     """One program some places of one head of one row."""
     one = tl.program_id(0).to(tl.int64)
     row, head = one // heads, one % heads
