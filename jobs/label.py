@@ -11,10 +11,12 @@ from jobs.lake import Lake
 from jobs.pending import pending, survey
 from jobs.perceive import perceived
 from jobs.together import together
+from jobs.workers import counted
 from kdsl.config import Settings
 from kdsl.fusion.cascade import DEAR
 from kdsl.models.voter import looked_at
 from kdsl.release import Release
+from udfs.counted import Adds
 from udfs.predict import PREDICTED, predict_batches
 
 if TYPE_CHECKING:
@@ -64,15 +66,16 @@ def label(
             found = survey(lake, release, wanted, within(days), into, whole=whole)
             counts = {at.event_date: at.pending for at in found if at.pending}
             run.count("pending", sum(counts.values()))
-        for chunk in _chunks(list(counts.items()), settings.label.chunk_rows):
-            dates = [day for day, _ in chunk]
-            # Kept: it is asked for several times, and every scan of a small table costs a listing of its files.
-            wanted = _wanted(lake, release, among(dates), only)
-            todo = pending(lake, release.manifest.release_id, wanted, among(dates), into).persist()
-            try:
-                _label_chunk(lake, settings, release, todo, dates, run=run, into=into)
-            finally:
-                todo.unpersist()
+        with counted(lake.spark, run) as told:
+            for chunk in _chunks(list(counts.items()), settings.label.chunk_rows):
+                dates = [day for day, _ in chunk]
+                # Kept: it is asked for several times, and every scan of a small table costs a listing of its files.
+                wanted = _wanted(lake, release, among(dates), only)
+                todo = pending(lake, release.manifest.release_id, wanted, among(dates), into).persist()
+                try:
+                    _label_chunk(lake, settings, release, todo, dates, run=run, into=into, told=told)
+                finally:
+                    todo.unpersist()
         with run.stage("measure"):
             # A label may have lost its item before this run, or while it ran.
             if any(at.orphans for at in found) or (into == "labels" and _ingested_since(lake, run)):
@@ -114,6 +117,7 @@ def _label_chunk(
     *,
     run: ledger.Run,
     into: str,
+    told: Adds,
 ) -> None:
     from pyspark.sql import functions as F
     from pyspark.sql.pandas.types import from_arrow_schema
@@ -126,7 +130,7 @@ def _label_chunk(
             looked = looked_at(release.manifest.voters)
             items = with_pictures(lake, todo, pictures, release.manifest.reader_version, looked)
             limits = settings.ingest.max_turn_chars, settings.ingest.image_root
-            predict = predict_batches(str(release.path), release.manifest.release_id, *limits)
+            predict = predict_batches(str(release.path), release.manifest.release_id, *limits, counts=told)
             predicted = items.repartition(spread, "item_id", "task").mapInArrow(predict, from_arrow_schema(PREDICTED))
             stamped = (
                 predicted.withColumn("release_id", F.lit(release.manifest.release_id))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl import tally
 from kdsl.dialogue import Item
 from kdsl.errors import ErrorCode, ReleaseError
 from kdsl.fusion.cascade import DEAR
@@ -180,6 +181,7 @@ def predictor(path: str, release_id: str, max_turn_chars: int) -> Predictor:
         raise ReleaseError(
             f"release {release_id}: {path} holds {release.manifest.release_id}; copy the right one there."
         )
+    tally.add(tally.LOADS)
     return Predictor.load(release, max_turn_chars)
 
 

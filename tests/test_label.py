@@ -3,14 +3,17 @@
 import json
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from jobs import ingest_merge, registry, sql, votes
+from jobs import label as label_job
 from jobs.evaluate import evaluate
 from jobs.fit import fit
 from jobs.ingest import ingest
@@ -275,13 +278,39 @@ def test_a_picture_sent_in_dialogues_of_two_dates_is_seen_by_both(night: Shop) -
     assert (run.counts["pending"], run.counts["pictures_cached"]) == (1, 1)
 
 
-def test_a_range_in_chunks_gives_the_same_labels(night: Shop) -> None:
+def _killed_workers() -> int:
+    """Kill the Python workers of this process's Spark session; how many there were."""
+    ours = psutil.Process().children(recursive=True)
+    daemons = {one.pid for one in ours if "pyspark.daemon" in one.cmdline()}
+    workers = [one for one in ours if one.ppid() in daemons]
+    for worker in workers:
+        worker.kill()
+    return len(workers)
+
+
+def test_a_range_in_chunks_gives_the_same_labels_and_tells_that_models_were_loaded_again(
+    night: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = ("item_id", "task", "label", "score")
     before = {tuple(row[name] for name in key) for row in night.rows("labels")}
     night.lake.delta("labels").delete(f"event_date <= '{night.days.end}'")
     small = night.settings.model_copy(update={"label": night.settings.label.model_copy(update={"chunk_rows": 5})})
     chunked = replace(night, settings=small)
-    assert chunked.label().counts["labelled"] > 18
+    assert _killed_workers() >= 2
+    together, chunks = label_job.together, []
+
+    def lose_workers_after_the_first_chunk(*commits: Callable[[], object]) -> None:
+        together(*commits)
+        chunks.append(_killed_workers() if not chunks else 0)
+
+    monkeypatch.setattr(label_job, "together", lose_workers_after_the_first_chunk)
+    run = chunked.label()
+    assert len(chunks) == NIGHTS
+    assert run.counts["labelled"] > 18
+    assert (run.counts["loads"], run.counts["reloads"]) == (4, 2)  # two slots, and their workers were killed once
+    [row] = night.rows("runs", f"run_id = '{run.run_id}'")
+    assert (row["counts"]["loads"], row["counts"]["reloads"]) == (4, 2)
+    monkeypatch.undo()
     after = {tuple(row[name] for name in key) for row in night.rows("labels")}
     assert after == before
 

@@ -10,6 +10,7 @@ from kdsl.fusion.decide import Decision
 from kdsl.predict import Prediction, predictor
 from kdsl.rules.fired import RuleFired
 from udfs import gpu
+from udfs.counted import Adds, told
 from udfs.unquoted import Batches, unquoted
 
 VOTE = pa.struct([("voter", pa.string()), ("label", pa.string()), ("score", pa.float64()), ("abstained", pa.bool_())])
@@ -37,12 +38,18 @@ _CARRIED = ("item_id", "task", "event_date", "input_hash")
 
 
 def predict_batches(
-    path: str, release_id: str, max_turn_chars: int, image_root: str = "", *, every: bool = False
+    path: str,
+    release_id: str,
+    max_turn_chars: int,
+    image_root: str = "",
+    *,
+    every: bool = False,
+    counts: Adds | None = None,
 ) -> Callable[[Batches], Batches]:
     """A function for `mapInArrow` over items with event_date and input_hash: one row of `PREDICTED` an item.
 
-    With `every` the dear voter is asked of every item. The weights travel by path: every worker opens the release
-    directory itself, verifies it, and keeps it.
+    With `every` the dear voter is asked of every item; `counts` gets what workers count. The weights travel by path:
+    every worker opens the release directory itself, verifies it, and keeps it.
     """
 
     @unquoted
@@ -51,7 +58,10 @@ def predict_batches(
         release = predictor(path, release_id, max_turn_chars)
         for batch in batches:
             if batch.num_rows:
-                yield label_batch(batch, release.predict(items_of(batch, image_root), every=every))
+                labelled = label_batch(batch, release.predict(items_of(batch, image_root), every=every))
+                if counts is not None:
+                    told(counts)
+                yield labelled
 
     return predict
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from kdsl import tally
 from kdsl.dialogue import Item
 from kdsl.errors import BadRow, ConfigError
 from kdsl.models import checkpoint, memory, prefix
@@ -73,7 +74,7 @@ class ModelSettings(BaseModel):
 
 @dataclass
 class Scored:
-    """Scores of a list of items. `faults` are rows without a score; `counts` go to the ledger."""
+    """Scores of a list of items. `faults` are rows without a score; `runs` gets cut and halved of `counts`."""
 
     log_probs: NDArray[np.float64]
     faults: dict[int, BadRow] = field(default_factory=dict)
@@ -223,6 +224,8 @@ class Scorer:
                     scored.log_probs[list(rows)] = coming.read()
             for rows, coming in running:
                 scored.log_probs[list(rows)] = coming.read()
+        for name in (tally.CUT, tally.HALVED):
+            tally.add(name, scored.counts[name])
         return scored
 
     def _batches(
@@ -240,7 +243,7 @@ class Scorer:
                 except BadRow as fault:
                     own = [window.bad[one.sha256] for one in items[at].pictures if one.sha256 in window.bad]
                     scored.faults[at] = own[0] if own and not items[at].turns else fault
-            scored.counts["cut"] += sum(item.cut for item in encoded)
+            scored.counts[tally.CUT] += sum(item.cut for item in encoded)
             lengths = [len(item.ids) for item in encoded]
             for batch in plan(lengths, budget=self.budget, window=len(encoded) or 1, shared=shared):
                 yield self._ready([rows[at] for at in batch], [encoded[at] for at in batch], window.pictures)
@@ -268,7 +271,7 @@ class Scorer:
                 raise
         self._prefixes.clear()  # out of the handler: its traceback held the tensors of the batch
         torch.cuda.empty_cache()
-        counts["halved"] += 1
+        counts[tally.HALVED] += 1
         self.budget = max(1, self.budget // 2)
         return [one for half in self._halves(ready) for one in self._answers(asked, half, counts, reuse_prefix)]
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import picture  # tests/mllm/conftest.py
 
+from kdsl import tally
 from kdsl.dialogue import Item, Picture, Turn
 from kdsl.errors import ConfigError, ErrorCode
 from kdsl.models.mllm import ModelSettings, Scorer
@@ -150,8 +151,11 @@ def test_out_of_memory_halves_the_batch_and_goes_on(settings, scorer, intent, di
         return real(self, asked, ready, *rest)
 
     monkeypatch.setattr(Scorer, "_forward", limited)
+    tally.taken()
     scored = small.score(intent, dialogues, contents)
     assert scored.counts["halved"] >= 3
+    assert tally.taken() == {"halved": scored.counts["halved"]}  # the way into `runs`
+    assert not tally.taken()
     np.testing.assert_allclose(scored.log_probs, plain, atol=1e-4)
 
 

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from jobs import seesaw, votes
 from jobs.evaluate import evaluate
 from jobs.fit import fit
-from jobs.items import shown, targets, with_pictures
+from jobs.items import shown, targets, with_pictures, within
 from jobs.label import label
 from jobs.lake import Lake
+from jobs.options import Days
 from kdsl import release as releases
 from kdsl.arrow import items_of
 from kdsl.config import Settings
@@ -25,6 +27,7 @@ from kdsl.models import mllm_voter
 from kdsl.models.mllm import Scorer
 from kdsl.release import Release
 from tests import tiny_model
+from udfs.predict import PREDICTED, predict_batches
 
 if TYPE_CHECKING:
     from tests.night import Shop
@@ -38,6 +41,7 @@ def shop(night: "Shop", tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake,
     root = tmp_path_factory.mktemp("mllm_night")
     shutil.copytree(night.settings.lake, root / "lake")
     small = {"path": str(tiny_model.write(root / "tiny")), "device": "cpu", "max_pixels": 57_600, "post_train": False}
+    small |= {"own_tokens": 96}  # some dialogues are longer
     changed = {
         "lake": str(root / "lake"),
         "releases": str(root / "releases"),
@@ -53,12 +57,34 @@ def _items(lake: Lake, settings: Settings, version: str, looked_at: tuple[str, .
     return [item for batch in table.to_batches() for item in items_of(batch, settings.ingest.image_root)]
 
 
+def _predicted(
+    lake: Lake, settings: Settings, release: Release, days: Days, rows_a_batch: int, partitions: int
+) -> dict:
+    """Label and score of every fit item, from Arrow batches of so many rows, shuffled over so many partitions."""
+    wanted = targets(lake, TASKS, within(days))
+    table = with_pictures(
+        lake, wanted, shown(lake, wanted, within(days)), release.manifest.reader_version, tuple(TASKS)
+    )
+    predict = predict_batches(str(release.path), release.manifest.release_id, settings.ingest.max_turn_chars)
+    name = "spark.sql.execution.arrow.maxRecordsPerBatch"
+    before = lake.spark.conf.get(name)
+    lake.spark.conf.set(name, str(rows_a_batch))
+    try:
+        shuffled = table.orderBy(F.rand(rows_a_batch)).repartition(partitions)
+        found = shuffled.mapInArrow(predict, from_arrow_schema(PREDICTED)).where("error_code is null").collect()
+    finally:
+        lake.spark.conf.set(name, before)
+    return {(row["item_id"], row["task"]): (row["label"], row["score"]) for row in found}
+
+
 def test_a_night_says_of_every_item_what_the_model_itself_says(shop, night):
     lake, settings = shop
     release = fit(lake, settings)
-    label(lake, settings, release, night.days)
+    run = label(lake, settings, release, night.days)
+    assert run.counts["loads"] >= 1
     items = {(i.task, i.item_id): i for i in _items(lake, settings, release.manifest.reader_version, tuple(TASKS))}
     scorer = Scorer.load(settings.fit.small.model)
+    assert run.counts["cut"] > 0
     rows = [row for row in lake.df("labels").collect() if row["error_code"] is None]
     assert {row["task"] for row in rows} == set(TASKS)
     for name in TASKS:
@@ -68,6 +94,13 @@ def test_a_night_says_of_every_item_what_the_model_itself_says(shop, night):
         wanted = scorer.score(task, asked, mllm_voter.contents_of(asked)).log_probs
         votes = [{vote["voter"]: vote for vote in row["votes"]}["small"] for row in of_task]
         assert [vote["label"] for vote in votes] == [task.label_names[at] for at in wanted.argmax(1)]
+    for rows_a_batch, partitions in ((1, 2), (3, 5), (256, 1)):
+        again = _predicted(lake, settings, release, night.days, rows_a_batch, partitions)
+        assert set(again) == {(row["item_id"], row["task"]) for row in rows}
+        for row in rows:
+            label_again, score = again[row["item_id"], row["task"]]
+            assert label_again == row["label"]
+            assert score == pytest.approx(row["score"], abs=1e-4)
     blind = scorer.score(task, asked, {}).faults  # the scenes were not judged without their pictures
     assert len(blind) == len(asked) > 3
 

@@ -1,0 +1,22 @@
+"""What went on in this process that a run should count: models loaded, batches halved, items cut.
+
+Voters answer with scores alone, so what else they have to tell is left here, and taken by whoever runs them.
+"""
+
+from collections import Counter
+
+LOADS, HALVED, CUT = "loads", "halved", "cut"
+_counts: Counter[str] = Counter()
+
+
+def add(name: str, more: int = 1) -> None:
+    """Count something."""
+    if more:
+        _counts[name] += more
+
+
+def taken() -> Counter[str]:
+    """What was counted since the last call."""
+    found = Counter(_counts)
+    _counts.subtract(found)
+    return +found
