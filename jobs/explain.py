@@ -1,15 +1,14 @@
 """Why an item has the label that it has: who said what, which rules fired, who decided."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs import console
 from jobs.lake import Lake
+from jobs.shelf import Shelf
 from kdsl.config import Settings
 from kdsl.errors import ConfigError
 from kdsl.explain import explain
-from kdsl.release import Release
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -42,7 +41,7 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
             f"--item: {args.item!r:.80} has no label{of} in {lake.root}; label its date first, or mend the id."
         )
     for row in found:
-        release = Release.open((Path(settings.releases) / row["release_id"]).resolve())
+        release = Shelf(spark, settings).open(row["release_id"])
         for line in explain(row.asDict(recursive=True), release.fusion(row["task"])):
             console.say(line)
         score = release.manifest.score(row["task"])

@@ -9,6 +9,7 @@ import kdsl
 from jobs import console, ledger, registry, rule_edits
 from jobs.examples import Examples, collect
 from jobs.lake import Lake
+from jobs.shelf import Shelf
 from kdsl import release, taxonomy, training
 from kdsl.config import Settings
 from kdsl.models import checkpoint, mllm_voter
@@ -62,7 +63,7 @@ def fit(lake: Lake, settings: Settings) -> Release:
             }
         )
         run.count("examples", len(taught.keys))
-        found = _learn(settings, wanted, taught, hands, run=run)
+        found = _learn(Shelf(lake.spark, settings), settings, wanted, taught, hands, run=run)
         promote, reason = registry.verdict(lake, settings, found.manifest)
         registry.register(lake, found, promote=promote, reason=reason)
         console.say(reason)
@@ -70,6 +71,7 @@ def fit(lake: Lake, settings: Settings) -> Release:
 
 
 def _learn(
+    shelf: Shelf,
     settings: Settings,
     wanted: Taxonomy,
     taught: Examples,
@@ -77,11 +79,10 @@ def _learn(
     *,
     run: ledger.Run,
 ) -> Release:
-    root = Path(settings.releases)
     release_id = str(run.release_id)
-    if (root / release_id).is_dir():
+    if (known := shelf.found(release_id)) is not None:
         console.say(f"nothing new to learn: {release_id} was learned from the same gold with the same settings")
-        return Release.open((root / release_id).resolve())
+        return known
     trained = training.train(wanted, taught.by_task, settings.fit, run.stage, hands, only_teach=taught.only_teach)
     manifest = Manifest(
         release_id=release_id,
@@ -104,8 +105,8 @@ def _learn(
             console.say(f"  {task:<8} {name:<8} held-out weighted F1 {score}")
         console.say(f"  {task:<8} {learned.verdict}")
     with run.stage("write release"):
-        return release.write(
-            root.resolve(),
+        new = release.write(
+            shelf.fresh,
             manifest,
             wanted,
             voters={task: learned.voters for task, learned in trained.items()},
@@ -113,6 +114,7 @@ def _learn(
             fused={task: (learned.fusion, learned.held) for task, learned in trained.items()},
             seen={task: learned.inputs for task, learned in trained.items()},
         )
+        return shelf.put(new)
 
 
 def _code_digest() -> str:

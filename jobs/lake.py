@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from jobs.hadoop import file_system
 from jobs.tables import TABLES, Table
 from kdsl.errors import LakeError, LostToConcurrentWriter
 
@@ -108,10 +109,7 @@ class Lake:
         fs.delete(path, True)
 
     def _hadoop(self, where: str) -> tuple[Any, Any]:
-        # Hadoop's file system knows every kind of root that Spark can write to; pathlib knows local ones only.
-        jvm: Any = self.spark._jvm
-        path = jvm.org.apache.hadoop.fs.Path(where)
-        return path.getFileSystem(self.spark._jsc.hadoopConfiguration()), path
+        return file_system(self.spark, where)  # pathlib knows local roots only
 
     def version(self, name: str) -> int:
         """The table's newest version, by its log's file names (a Spark job each would cost half a second); -1: none."""

@@ -1,9 +1,9 @@
 """The releases of a lake: which were learned, where they lie, which one labels tonight."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 from jobs.lake import Lake
+from jobs.shelf import Shelf
 from jobs.tables import RELEASES
 from kdsl import taxonomy
 from kdsl.config import Settings
@@ -18,16 +18,9 @@ def find(lake: Lake, settings: Settings, release_id: str | None) -> Release:
     Raises:
         ReleaseError: there is none, it was altered, or it was learned for another taxonomy or reader.
     """
-    path = Path(settings.releases) / (release_id or promoted(lake))
-    if not path.is_dir():
-        known = sorted(folder.name for folder in Path(settings.releases).glob("rel-*"))
-        raise ReleaseError(
-            f"--release: there is no {path}; "
-            + (f"known in --releases: {', '.join(known)}." if known else "learn one first: ./spark-submit.sh fit ...")
-        )
-    release = Release.open(path.resolve())
+    release = Shelf(lake.spark, settings).open(release_id or promoted(lake))
     noted = _noted(lake).get(release.manifest.release_id)
-    if noted and noted != file_sha256(path / MANIFEST):
+    if noted and noted != file_sha256(release.path / MANIFEST):
         raise ReleaseError(f"release {release.manifest.release_id}: {MANIFEST} was altered since `fit`; restore it.")
     release.must_fit(taxonomy.load(settings.taxonomy))
     read_with, reads_now = release.manifest.reader_version, reader_version(release.manifest.reader)
@@ -71,7 +64,7 @@ def register(lake: Lake, release: Release, *, promote: bool, reason: str) -> Non
     now = datetime.now(UTC)
     row = (
         manifest.release_id,
-        str(release.path),
+        release.origin or str(release.path),
         file_sha256(release.path / MANIFEST),
         manifest.taxonomy,
         scores,
@@ -101,7 +94,7 @@ def verdict(lake: Lake, settings: Settings, new: Manifest) -> tuple[bool, str]:
         at_work = promoted(lake)
         if at_work == new.release_id:
             return True, f"{at_work} is the promoted release already"
-        old = read_manifest(Path(settings.releases) / at_work)
+        old = read_manifest(Shelf(lake.spark, settings).folder(at_work))
     except ReleaseError as error:
         return True, f"promoted: nothing to compare with ({error})" if lake.has("releases") else "promoted: the first"
     if old.taxonomy_digest != new.taxonomy_digest:

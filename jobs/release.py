@@ -1,12 +1,13 @@
 """The releases of a lake: list, show, diff, promote, rollback, verify."""
 
 import argparse
-from pathlib import Path
+import tempfile
 from typing import TYPE_CHECKING
 
 from jobs import console, options, registry, votes
 from jobs.items import within
 from jobs.lake import Lake
+from jobs.shelf import Shelf
 from kdsl.config import Settings
 from kdsl.errors import ConfigError, ReleaseError
 from kdsl.release import Release
@@ -113,11 +114,12 @@ def _rollback(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
     console.say(f"{past[1]} labels from now on; `release promote {past[0]}` undoes it")
 
 
-def _verify(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:  # noqa: ARG001 - every action's form
-    known = args.ids or sorted(folder.name for folder in Path(settings.releases).glob("rel-*"))
-    for release_id in known:
-        Release.open((Path(settings.releases) / release_id).resolve())  # reads and hashes every file
-        console.say(f"{release_id}: whole, every file of the recorded hash")
+def _verify(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as anew:  # of a store, what lies there now, and no copy of earlier
+        shelf = Shelf(lake.spark, settings.model_copy(update={"release_cache": anew}))
+        for release_id in args.ids or shelf.ids():
+            Release.open(shelf.folder(release_id))  # reads and hashes every file
+            console.say(f"{release_id}: whole, every file of the recorded hash")
 
 
 ACTIONS = {"list": _list, "show": _show, "diff": _diff, "promote": _promote, "rollback": _rollback, "verify": _verify}

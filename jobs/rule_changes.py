@@ -10,6 +10,7 @@ from jobs import console, ledger, registry, rule_edits, rule_views
 from jobs.items import targets, units
 from jobs.lake import Lake
 from jobs.seen import seen
+from jobs.shelf import Shelf
 from kdsl import child
 from kdsl.arrow import items_of
 from kdsl.config import Settings
@@ -74,7 +75,7 @@ def change(
         with run.stage("collect examples"):
             items = _learned(lake, release)
         with run.stage("mint release"):
-            minted = child.mint(release, by_hand, items)
+            minted = Shelf(lake.spark, settings).put(child.mint(release, by_hand, items))
         run.release_id = minted.manifest.release_id
         for task in minted.manifest.scores:
             before, after = release.manifest.score(task), minted.manifest.score(task)

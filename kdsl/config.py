@@ -130,7 +130,10 @@ class Settings(_Section):
     """Everything a job can be told."""
 
     lake: str = Field("lake", min_length=1, description="folder or URI of the Delta lake")
-    releases: str = Field("releases", min_length=1, description="folder of the releases")
+    releases: str = Field("releases", min_length=1, description="folder or URI of the releases")
+    release_cache: str = Field(
+        "", description="folder for copies of releases that lie at a URI; empty: ~/.cache/kdsl/releases"
+    )
     taxonomy: str = Field("conf/taxonomies/demo.yaml", min_length=1)
     log_dir: str = Field("logs", min_length=1, description="where stack traces of failed jobs go")
     spark: SparkSettings = Field(default_factory=SparkSettings)

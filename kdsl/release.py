@@ -156,6 +156,8 @@ class Release(BaseModel):
     path: Path
     manifest: Manifest
     taxonomy: Taxonomy
+    origin: str = ""
+    """The URI that `path` is a copy of; empty: `path` is where it lies."""
 
     @classmethod
     def open(cls, path: Path) -> Self:

@@ -11,6 +11,7 @@ from kdsl.predict import Prediction, predictor
 from kdsl.rules.fired import RuleFired
 from udfs import gpu
 from udfs.counted import Adds, told
+from udfs.placed import placed
 from udfs.unquoted import Batches, unquoted
 
 VOTE = pa.struct([("voter", pa.string()), ("label", pa.string()), ("score", pa.float64()), ("abstained", pa.bool_())])
@@ -55,7 +56,7 @@ def predict_batches(
     @unquoted
     def predict(batches: Batches) -> Batches:
         gpu.claim()
-        release = predictor(path, release_id, max_turn_chars)
+        release = predictor(placed(path), release_id, max_turn_chars)
         for batch in batches:
             if batch.num_rows:
                 labelled = label_batch(batch, release.predict(items_of(batch, image_root), every=every))

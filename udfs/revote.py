@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from kdsl.arrow import items_of
 from kdsl.revote import Says, revoter
+from udfs.placed import placed
 from udfs.unquoted import Batches, unquoted
 
 SAYS = pa.schema([("item_id", pa.string()), ("task", pa.string()), ("says", pa.string()), ("known", pa.bool_())])
@@ -21,7 +22,7 @@ def revote_batches(path: str, release_id: str) -> Callable[[Batches], Batches]:
 
     @unquoted
     def revote(batches: Batches) -> Batches:
-        release = revoter(path, release_id)
+        release = revoter(placed(path), release_id)
         for batch in batches:
             items = items_of(batch)
             votes = [dict(row or ()) for row in batch.column("votes").to_pylist()]
