@@ -15,7 +15,7 @@ from jobs import session
 from jobs.ingest import ingest
 from jobs.lake import Lake
 from jobs.tables import CONVERSATIONS
-from kdsl.config import Settings
+from kdsl.config import FitSettings, Settings
 from kdsl.demo import shop
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 START = date(2026, 1, 5)
 
 
-def settings(root: Path, *, encoder: bool) -> Settings:
-    """Settings of a lake below `root`, on two cores of this machine."""
+def settings(root: Path, *, encoder: bool, fit: FitSettings | None = None) -> Settings:
+    """Settings of a lake below `root`, on two cores of this machine; `fit` in place of the usual voters."""
     return Settings.model_validate(
         {
             "lake": str(root / "lake"),
             "releases": str(root / "releases"),
             "spark": {"master": "local[2]"},
-            "fit": {} if encoder else {"encoder": ""},
+            "fit": fit or ({} if encoder else {"encoder": ""}),
         }
     )
 
