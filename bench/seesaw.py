@@ -1,4 +1,4 @@
-"""The see-saw of a miniature on the made-up shop: joint against one adapter a task, over seeds (`kdsl/seesaw.py`).
+"""The see-saw of a miniature on the made-up shop: joint against one adapter a task, over seeds (`kdsl/seesaw_runs.py`).
 
 It learns from the shop's history and holds a part of it out, as `./spark-submit.sh seesaw` does on a lake.
 """
@@ -6,16 +6,18 @@ It learns from the shop's history and holds a part of it out, as `./spark-submit
 import argparse
 import json
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 from bench.miniature import _few, _read
 from jobs.seesaw import report
-from kdsl import config, seesaw, taxonomy
+from kdsl import config, seesaw_runs, taxonomy
 from kdsl.demo import shop
 from kdsl.folds import group_keys
 from kdsl.models.lessons import Lesson
 from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_voter import contents_of
+from kdsl.seesaw import OF
 
 
 def main() -> None:
@@ -41,14 +43,20 @@ def main() -> None:
         items, gold = [item for item, _ in few], [label for _, label in few]
         lessons.append(Lesson(task, items, gold, group_keys(items), contents_of(items)))
     seeds = range(settings.fit.seed, settings.fit.seed + args.seeds)
-    found = seesaw.measure(lambda: Scorer.load(model.model), lessons, lora, seeds, lambda look: print(look, flush=True))
+    found = seesaw_runs.measure(
+        lambda: Scorer.load(model.model),
+        lessons,
+        lora,
+        seeds,
+        lambda look: print(look, flush=True),
+        voter=args.model,
+    )
     report(found, args.into)
     figures = [
-        {"bench": f"{args.model}: own adapter less joint one, {task}", **found.gain(task)} for task in found.tasks
+        {"bench": f"{args.model}: own adapter less joint one, {task}", **asdict(found.gain(task))}
+        for task in found.tasks
     ]
-    figures += [
-        {"bench": f"{args.model}: cosine of the tasks' {of}s", **found.mean_cosine(of)} for of in ("gradient", "update")
-    ]
+    figures += [{"bench": f"{args.model}: cosine of the tasks' {of}s", **asdict(found.cosine(of))} for of in OF]
     print(json.dumps(figures))
 
 

@@ -32,7 +32,9 @@ def collect(lake: Lake, release: Release, days: Days) -> Content:
         by_task[row["task"]].append(row)
     stored, fired = quality.stored(lake, release, days), _fired(lake, release, days)
     parts = tuple(_part(release, task, by_task[task], stored, fired) for task in manifest.voters)
-    return Content(manifest.release_id, manifest.taxonomy, manifest.created_at, manifest.parent, parts)
+    return Content(
+        manifest.release_id, manifest.taxonomy, manifest.created_at, manifest.parent, parts, release.seesaw()
+    )
 
 
 def _part(

@@ -1,28 +1,33 @@
-"""Measure what tasks lose by sharing one adapter, on the gold of split `train`: figures as JSON, and a plot."""
+"""Measure what tasks lose by sharing one adapter, on the gold of split `train`: figures as JSON, and a plot.
+
+With `--release` a child of that release holds them, and its report shows them.
+"""
 
 import argparse
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs import console, ledger
+from jobs import console, ledger, registry
 from jobs.examples import collect
 from jobs.lake import Lake
-from kdsl import seesaw, seesaw_plot, taxonomy
+from jobs.shelf import Shelf
+from kdsl import enclosed, seesaw, seesaw_plot, seesaw_runs, taxonomy
 from kdsl.config import Settings
 from kdsl.errors import ConfigError
 from kdsl.folds import group_keys
+from kdsl.metrics import Estimate
 from kdsl.models.lessons import Lesson
 from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_voter import NAMES, contents_of
-from kdsl.seesaw import Look, SeeSaw
+from kdsl.release import Release
+from kdsl.seesaw import OF, Look, SeeSaw
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SUMMARY = "measure what the tasks lose by sharing one adapter of a multimodal model"
 READS = ("conversations", "images", "gold_labels")
+WRITES = ("image_features", "releases")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", choices=NAMES, default="large", help="whose settings to train with (default: large)")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs to tell luck from effect (default: 3)")
     parser.add_argument("--into", default="seesaw", metavar="DIR", help="gets seesaw.json and seesaw.svg")
+    parser.add_argument(
+        "--release",
+        metavar="ID",
+        nargs="?",
+        const="",
+        help="make a child of it that holds the figures (no ID: promoted)",
+    )
 
 
 def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> None:
@@ -47,7 +59,8 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
     settings = settings.model_copy(update={"fit": settings.fit.model_copy(update={"voters": voters})})
     lake = Lake(spark, settings.lake, settings.label.retries).must_exist()
     wanted = taxonomy.load(settings.taxonomy)
-    with ledger.recorded(lake, "seesaw", {"model": args.model, "seeds": args.seeds}, READS, ("image_features",)) as log:
+    parent = None if args.release is None else registry.find(lake, settings, args.release)
+    with ledger.recorded(lake, "seesaw", {"model": args.model, "seeds": args.seeds}, READS, WRITES) as log:
         taught = collect(lake, settings, wanted, log)
         lessons = []
         for name, examples in taught.by_task.items():
@@ -58,27 +71,40 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
             raise ConfigError(f"--taxonomy: {len(lessons)} task of {wanted.name!r} has examples; a see-saw needs two.")
         with log.stage("train"):
             seeds = range(settings.fit.seed, settings.fit.seed + args.seeds)
-            found = seesaw.measure(lambda: Scorer.load(model.model), lessons, model.lora, seeds, _say)
+            found = seesaw_runs.measure(
+                lambda: Scorer.load(model.model), lessons, model.lora, seeds, _say, voter=args.model
+            )
+        if parent is not None:
+            log.release_id = keep(lake, settings, parent, found).manifest.release_id
     report(found, Path(args.into))
 
 
 def report(found: SeeSaw, folder: Path) -> None:
     """Write figures and plot, and print what they come to."""
     folder.mkdir(parents=True, exist_ok=True)
-    gains = {task: found.gain(task) for task in found.tasks}
-    cosines = {of: found.mean_cosine(of) for of in ("gradient", "update")}
-    whole = {"verdict": found.verdict(), "gains": gains, "cosines": cosines} | asdict(found)
-    (folder / "seesaw.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    (folder / seesaw.FILE).write_text(found.to_json(), encoding="utf-8")
     seesaw_plot.draw(found, folder / "seesaw.svg")
-    for task, gain in gains.items():
-        console.say(f"  {task:<8} own adapter less joint one, held-out weighted F1 {_figure(gain)}")
-    for of, cosine in cosines.items():
-        console.say(f"  cosine between the tasks' {of}s {_figure(cosine)}")
+    for task in found.tasks:
+        console.say(f"  {task:<8} own adapter less joint one, held-out weighted F1 {_figure(found.gain(task))}")
+    for of in OF:
+        console.say(f"  cosine between the tasks' {of}s {_figure(found.cosine(of))}")
     console.say(f"{found.verdict()} All of it in {folder / 'seesaw.json'}, drawn in {folder / 'seesaw.svg'}.")
 
 
-def _figure(one: dict[str, float]) -> str:
-    return f"{one['value']:+.3f} [{one['low']:+.3f}, {one['high']:+.3f}], {one['n']} seeds"
+def keep(lake: Lake, settings: Settings, parent: Release, found: SeeSaw) -> Release:
+    """The child that holds the figures; it takes the parent's place where that is at work, as it says the same."""
+    shelf = Shelf(lake.spark, settings)
+    child = shelf.put(enclosed.enclosing(parent, seesaw.FILE, found.to_json(), shelf.fresh))
+    at_work = registry.history(lake)[:1] == [parent.manifest.release_id]
+    registry.register(
+        lake, child, promote=at_work, reason=f"see-saw of {found.voter}; labels as {child.manifest.parent}"
+    )
+    console.say(f"{child.manifest.release_id} holds the figures{', and labels from now on' if at_work else ''}")
+    return child
+
+
+def _figure(one: Estimate) -> str:
+    return f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}], {one.n} seeds"
 
 
 def _say(look: Look) -> None:

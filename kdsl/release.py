@@ -9,6 +9,7 @@ held_out/<task>.npz           what each voter said of examples that it did not l
 reference/<task>.npz          what a release of this kind says of examples that no part of it learned from
 inputs/<task>.npz             what the examples are made of, to tell a night of other kind
 reliability/<task>.json       how far the confidence of each voter and of the whole can be believed on them
+seesaw.json                   what tasks lose by sharing an adapter, where `seesaw --release` measured it
 """
 
 import hashlib
@@ -24,7 +25,7 @@ from typing import Any, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from kdsl import __version__, estimate, inputs
+from kdsl import __version__, estimate, inputs, seesaw
 from kdsl.config import ReaderSettings
 from kdsl.errors import ReleaseError
 from kdsl.estimate import Reference
@@ -36,6 +37,7 @@ from kdsl.fusion.nested import Verdict, reference
 from kdsl.inputs import Inputs
 from kdsl.metrics import Estimate
 from kdsl.models.reliability import Reliability
+from kdsl.seesaw import SeeSaw
 from kdsl.taxonomy import Taxonomy
 from kdsl.taxonomy import load as load_taxonomy
 
@@ -114,7 +116,7 @@ class Manifest(BaseModel):
     format: int = FORMAT
     release_id: str
     parent: str = ""
-    """The release whose rules people edited to make this one."""
+    """The release that this one was made from: by an edit of rules, or by measuring its see-saw."""
     created_at: datetime
     kdsl: str = __version__
     libraries: dict[str, str]
@@ -221,6 +223,14 @@ class Release(BaseModel):
         """
         name = f"inputs/{task}.npz"
         return inputs.load(self.path / name) if name in self.manifest.files else None
+
+    def seesaw(self) -> SeeSaw | None:
+        """What tasks lose by sharing an adapter; None where nobody measured it.
+
+        Raises:
+            ReleaseError: the file is broken.
+        """
+        return seesaw.read(self.path / seesaw.FILE) if seesaw.FILE in self.manifest.files else None
 
     def learned(self) -> dict[str, list[str]]:
         """Ids of the items that the release learned from, by task."""
@@ -331,18 +341,25 @@ def write(
             (draft / "reliability" / f"{task}.json").write_bytes(_CURVES.dump_json(curves, indent=1))
         for task, examples in (seen or {}).items():
             examples.save(draft / "inputs" / f"{task}.npz")
-        files = sorted(str(file.relative_to(draft)) for file in draft.rglob("*") if file.is_file())
-        odd = [name for name in files if not name.endswith(SUFFIXES)]
-        if odd:
-            raise ReleaseError(
-                f"release {manifest.release_id}: {odd[0]} is none of {', '.join(SUFFIXES)}; not written."
-            )
-        whole = manifest.model_copy(update={"files": {name: file_sha256(draft / name) for name in files}})
-        (draft / MANIFEST).write_text(whole.model_dump_json(indent=2), encoding="utf-8")
-        draft.rename(final)
+        seal(draft, final, manifest)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return Release.open(final)
+
+
+def seal(draft: Path, final: Path, manifest: Manifest) -> None:
+    """Give a folder its manifest, with the hash of every file, and its place.
+
+    Raises:
+        ReleaseError: there is a kind of file that a release may not hold.
+    """
+    files = sorted(str(file.relative_to(draft)) for file in draft.rglob("*") if file.is_file())
+    odd = [name for name in files if not name.endswith(SUFFIXES)]
+    if odd:
+        raise ReleaseError(f"release {manifest.release_id}: {odd[0]} is none of {', '.join(SUFFIXES)}; not written.")
+    whole = manifest.model_copy(update={"files": {name: file_sha256(draft / name) for name in files}})
+    (draft / MANIFEST).write_text(whole.model_dump_json(indent=2), encoding="utf-8")
+    draft.rename(final)
 
 
 def file_sha256(path: Path) -> str:

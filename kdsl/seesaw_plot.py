@@ -1,10 +1,11 @@
-"""The see-saw drawn: what tasks read with a shared adapter and with one of their own, and where they conflict."""
+"""The see-saw drawn: what tasks read with a shared adapter and with one of their own, and where they conflict.
 
-import statistics
-from collections.abc import Sequence
+Bands are 95 % intervals over seeds.
+"""
+
 from pathlib import Path
 
-from kdsl.seesaw import JOINT, Look, SeeSaw
+from kdsl.seesaw import JOINT, OF, SeeSaw
 
 
 def draw(found: SeeSaw, target: Path) -> None:
@@ -15,18 +16,16 @@ def draw(found: SeeSaw, target: Path) -> None:
     axes = figure.subplots(1, len(found.tasks) + 1)
     for axis, task in zip(axes, found.tasks, strict=False):
         for name, style in ((JOINT, "--"), (task, "-")):
-            looks = [look for look in found.looks if look.adapter == name and look.task == task]
-            steps, mean, low, high = _curve(looks)
-            axis.plot(steps, mean, style, label="one adapter for all" if name == JOINT else "an adapter of its own")
-            axis.fill_between(steps, low, high, alpha=0.15)
+            curve = found.curve(name, task)
+            label = "one adapter for all" if name == JOINT else "an adapter of its own"
+            axis.plot(found.steps, [one.value for one in curve], style, label=label)
+            axis.fill_between(found.steps, [one.low for one in curve], [one.high for one in curve], alpha=0.15)
         axis.set(title=task, xlabel="steps of this task", ylabel="held-out weighted F1", ylim=(0, 1))
         axis.legend(fontsize=8)
     last = axes[-1]
-    for of, marker in (("gradient", "o"), ("update", "s")):
-        layers = sorted({one.layer for one in found.conflicts if one.of == of})
-        means = [
-            statistics.fmean(o.cosine for o in found.conflicts if (o.of, o.layer) == (of, name)) for name in layers
-        ]
+    for of, marker in zip(OF, "os", strict=True):
+        layers = found.layers(of)
+        means = [found.cosine(of, layer).value for layer in layers]
         last.plot(layers, means, marker, label=f"of the {of}s")
     last.axhline(0, color="grey", linewidth=0.8)
     last.set(title="cosine between tasks, by layer", ylim=(-1, 1))
@@ -34,10 +33,3 @@ def draw(found: SeeSaw, target: Path) -> None:
     last.legend(fontsize=8)
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target)
-
-
-def _curve(looks: Sequence[Look]) -> tuple[list[int], list[float], list[float], list[float]]:
-    """Steps, and mean, least and most of the seeds at each."""
-    steps = sorted({look.step for look in looks})
-    by_step = [[look.score for look in looks if look.step == step] for step in steps]
-    return steps, [statistics.fmean(found) for found in by_step], list(map(min, by_step)), list(map(max, by_step))

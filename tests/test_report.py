@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs import report
+from jobs import registry, report
+from jobs import seesaw as seesaw_job
 from kdsl import metrics
 from kdsl.metrics import Estimate
 from kdsl.models.reliability import Answered, reliability
@@ -23,6 +24,7 @@ from kdsl.report.content import Content, Night, RuleNote, TaskPart
 from kdsl.report.markup import VOID, tag
 from kdsl.report.page import SECTIONS, page
 from kdsl.report.scores import label_scores
+from kdsl.seesaw import Conflict, Look, SeeSaw
 from tests.night import Shop
 
 HOSTILE = '<img src=x onerror="alert(1)">&amp;\'"\u202e</style><script>alert(1)</script>https://evil.example/'
@@ -127,14 +129,39 @@ def task(name: str, labels: tuple[str, ...], *, nights: int, rules: bool = True,
     )
 
 
-def content(*tasks: TaskPart, name: str = "demo") -> Content:
-    return Content("rel-0123456789ab", name, datetime(2026, 1, 1, tzinfo=UTC), "", tasks)
+def content(*tasks: TaskPart, name: str = "demo", seesaw: SeeSaw | None = None) -> Content:
+    return Content("rel-0123456789ab", name, datetime(2026, 1, 1, tzinfo=UTC), "", tasks, seesaw)
+
+
+def swinging(tasks: tuple[str, ...], gain: float, seeds: int = 3) -> SeeSaw:
+    """A see-saw of so much gain by an adapter of its own on the first task, and none on the others."""
+    dice = np.random.default_rng(2)
+    looks, conflicts = [], []
+    for seed in range(seeds):
+        for task in tasks:
+            for step in (20, 40, 60):
+                shared = 0.3 + step / 300 + dice.normal(0, 0.01)
+                more = gain if task == tasks[0] else 0.0
+                looks += [Look(seed, "joint", task, step, shared), Look(seed, task, task, step, shared + more)]
+        for at in range(6):
+            for of in ("gradient", "update"):
+                cosine = float(dice.normal(0.1, 0.05))
+                conflicts.append(Conflict(seed, of, (tasks[0], tasks[-1]), f"language {at:02d}", 60, cosine))
+    return SeeSaw(tasks, tuple(range(seeds)), tuple(looks), tuple(conflicts), "large")
 
 
 LONG = tuple(f"a_label_with_a_rather_long_name_{n}" for n in range(31))
 PAGES = {
-    "usual": content(task("intent", ("a", "b", "c"), nights=14), task("scene", LONG, nights=14)),
-    "hostile": content(task("intent", (HOSTILE, "b" * 300, "退货申请" * 20), nights=14), name=HOSTILE),
+    "usual": content(
+        task("intent", ("a", "b", "c"), nights=14),
+        task("scene", LONG, nights=14),
+        seesaw=swinging(("intent", "scene"), 0.2),
+    ),
+    "hostile": content(
+        task("intent", (HOSTILE, "b" * 300, "退货申请" * 20), nights=14),
+        name=HOSTILE,
+        seesaw=swinging((HOSTILE, "b" * 300), 0.2),
+    ),
     "one night, no rules": content(task("intent", ("a", "b"), nights=1, rules=False)),
     "no night": content(task("intent", ("a", "b"), nights=0)),
 }
@@ -152,6 +179,16 @@ def test_the_page_tells_what_the_large_model_costs_and_gives() -> None:
     assert "At most 20% are in use" in seen.text
     assert "18% asked, 20% allowed" in seen.text
     assert "No large model takes part" in is_whole(page(PAGES["one night, no rules"])).text
+
+
+def test_the_page_tells_what_sharing_an_adapter_costs() -> None:
+    seen = is_whole(page(PAGES["usual"]))
+    assert "Sharing one adapter costs intent." in seen.text
+    assert "+0.200" in seen.text
+    assert "Adapters of the model large, 60 steps a task in each run, 3 seeds." in seen.text
+    none = content(task("intent", ("a", "b"), nights=1), seesaw=swinging(("intent", "scene"), 0.0))
+    assert "No see-saw shows: over 3 seeds no task is surely better" in is_whole(page(none)).text
+    assert "`seesaw --release` does" in is_whole(page(PAGES["no night"])).text
 
 
 def test_items_drawn_with_unequal_probability_count_by_their_weight() -> None:
@@ -203,6 +240,23 @@ def test_the_report_of_a_labelled_lake_shows_its_figures(night: Shop, tmp_path: 
     assert any(rule["rule_id"] in seen.text for row in night.rows("labels") for rule in row["rules_fired"] or ())
     dialogues = {turn["text"] for row in night.rows("conversations") for turn in row["turns"] if len(turn["text"]) > 20}
     assert not [words for words in dialogues if words in seen.text]
+
+
+def test_a_child_of_the_release_at_work_holds_its_seesaw_and_takes_its_place(night: Shop, tmp_path: Path) -> None:
+    found = swinging(("intent", "scene"), 0.2)
+    child = seesaw_job.keep(night.lake, night.settings, night.release, found)
+    try:
+        assert child.seesaw() == found
+        assert child.manifest.parent == night.release.manifest.release_id
+        assert child.manifest.files.items() > night.release.manifest.files.items()
+        assert registry.history(night.lake)[:2] == [child.manifest.release_id, child.manifest.parent]
+        assert seesaw_job.keep(night.lake, night.settings, night.release, found) == child
+        text = report.write(night.lake, child, tmp_path / "report.html").read_text(encoding="utf-8")
+        assert "Sharing one adapter costs intent." in is_whole(text).text
+        assert night.release.seesaw() is None
+    finally:
+        night.lake.delta("releases").delete(f"release_id = '{child.manifest.release_id}'")
+        shutil.rmtree(child.path)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")

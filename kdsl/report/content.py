@@ -9,6 +9,7 @@ import numpy as np
 from kdsl.metrics import Cells, Confusion, Estimate
 from kdsl.models.reliability import Reliability
 from kdsl.release import Asking
+from kdsl.seesaw import SeeSaw
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ class Content:
     created_at: datetime
     parent: str
     tasks: tuple[TaskPart, ...]
+    seesaw: SeeSaw | None = None
+    """What tasks lose by sharing an adapter; None where it was not measured."""
 
     @property
     def days(self) -> tuple[date, ...]:

@@ -31,6 +31,13 @@ def told(found: Estimate, digits: int = 3) -> Markup:
     )
 
 
+def signed(gain: Estimate) -> Markup:
+    """A difference with its interval."""
+    # One of -1e-16 is none.
+    value, low, high = (round(x, 3) + 0.0 for x in (gain.value, gain.low, gain.high))
+    return joined(tag("b", f"{value:+.3f}"), " ", tag("small", f"[{low:+.3f}, {high:+.3f}]"))
+
+
 @dataclass(frozen=True)
 class Plot:
     """A plot `height` units high and `WIDTH` wide; `x` and `y` turn shares (0 to 1) into units."""

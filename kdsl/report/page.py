@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from kdsl import metrics
 from kdsl.metrics import Estimate
-from kdsl.report import confusion, cost, nights, reliability, rules, scores, shares
+from kdsl.report import confusion, cost, nights, reliability, rules, scores, seesaw, shares
 from kdsl.report.content import Content, TaskPart
 from kdsl.report.markup import Child, Markup, tag
 from kdsl.report.style import CSS
@@ -28,6 +28,11 @@ SECTIONS = {
         "Quality against cost",
         "Weighted F1 on held-out examples by the share of items of which the large model is asked: those whose label "
         "it is most likely to mend. Policies saw none of the examples that they are scored on.",
+    ),
+    "seesaw": (
+        "The see-saw",
+        "What tasks lose when one adapter of the multimodal model serves all of them: held-out weighted F1 by steps of "
+        "post-training, means over seeds with 95 % intervals by Student's t.",
     ),
     "rules": (
         "Rules that matter most",
@@ -81,6 +86,7 @@ def _sections(content: Content) -> list[Markup]:
         "confusion": each(confusion.confusion),
         "reliability": each(reliability.reliability),
         "cost": beside(cost.cost),
+        "seesaw": seesaw.seesaw(content.seesaw),
         "rules": each(rules.rules),
         "nights": by_night,
         "drift": by_drift,
@@ -96,7 +102,7 @@ def _about(content: Content) -> Markup:
     days = content.days
     labelled = f"labelled {days[0]} to {days[-1]}" if days else "labelled nothing here"
     made = f"Taxonomy {content.taxonomy}, made {content.created_at:%Y-%m-%d %H:%M} UTC, {labelled}."
-    parent = f" By an edit of the rules of {content.parent}." if content.parent else ""
+    parent = f" Made from {content.parent}." if content.parent else ""
     return tag("p", made + parent, class_="soft")
 
 

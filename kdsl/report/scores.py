@@ -5,7 +5,7 @@ import numpy as np
 from kdsl.fusion.fusion import POOL
 from kdsl.metrics import Cells, Estimate, f1_by_label, from_cells, redrawn, weighed
 from kdsl.report.content import TaskPart
-from kdsl.report.marks import interval_row, scale_row, told
+from kdsl.report.marks import interval_row, scale_row, signed, told
 from kdsl.report.markup import Markup, joined, named, tag
 
 SHARES = [(0.0, "0"), (50.0, ".5"), (100.0, "1")]
@@ -35,7 +35,7 @@ def parts(task: TaskPart) -> Markup:
         return 50 + 50 * value / widest
 
     rows = [
-        interval_row(f"pool less {name}", gain, place, PART, _signed(gain))
+        interval_row(f"pool less {name}", gain, place, PART, signed(gain))
         for name, gain in sorted(task.gains.items(), key=lambda pair: pair[1].value)
     ]
     scale = scale_row([(0.0, f"-{widest:.2f}"), (50.0, "0"), (100.0, f"+{widest:.2f}")])
@@ -108,12 +108,6 @@ def _verdict(task: TaskPart) -> str:
 def _weights(task: TaskPart) -> str:
     said = ", ".join(f"{name} {weight:.2f}" for name, weight in task.weights.items())
     return f"Weights in the pool: {said}. Differences are nested and paired; an interval across 0 proves nothing."
-
-
-def _signed(gain: Estimate) -> Markup:
-    # A difference of -1e-16 is none.
-    value, low, high = (round(x, 3) + 0.0 for x in (gain.value, gain.low, gain.high))
-    return joined(tag("b", f"{value:+.3f}"), " ", tag("small", f"[{low:+.3f}, {high:+.3f}]"))
 
 
 def _percent(share: float) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from kdsl import seesaw, seesaw_plot
+from kdsl import seesaw, seesaw_plot, seesaw_runs
 from kdsl.models.augment import AugmentSettings
 from kdsl.models.lessons import Lesson
 from kdsl.models.mllm import Scorer
@@ -27,7 +27,7 @@ def test_joint_and_own_adapters_get_the_same_budget_and_every_layer_is_compared(
     )
     asked = dialogues[:12]
     talks = Lesson(intent, asked, [("where", "cancel")[at % 2] for at in range(12)], _ids(asked), contents)
-    found = seesaw.measure(lambda: Scorer.load(settings), [talks, scenes], SETTINGS, seeds=(1, 2))
+    found = seesaw_runs.measure(lambda: Scorer.load(settings), [talks, scenes], SETTINGS, seeds=(1, 2))
     steps = {(look.seed, look.adapter, look.task, look.step) for look in found.looks}
     assert steps == {
         (seed, adapter, task, step)
@@ -40,10 +40,12 @@ def test_joint_and_own_adapters_get_the_same_budget_and_every_layer_is_compared(
     assert {one.of for one in found.conflicts} == {"gradient", "update"}
     assert {one.layer for one in found.conflicts} == {"language 00", "language 01"}
     assert all(-1.001 <= one.cosine <= 1.001 for one in found.conflicts)
-    again = seesaw.measure(lambda: Scorer.load(settings), [talks, scenes], SETTINGS, seeds=(1,))
+    again = seesaw_runs.measure(lambda: Scorer.load(settings), [talks, scenes], SETTINGS, seeds=(1,))
     assert again.looks == tuple(look for look in found.looks if look.seed == 1)
     seesaw_plot.draw(found, tmp_path / "seesaw.svg")
     assert "<svg" in (tmp_path / "seesaw.svg").read_text()
+    (tmp_path / seesaw.FILE).write_text(found.to_json())
+    assert seesaw.read(tmp_path / seesaw.FILE) == found
 
 
 def _ids(items):
@@ -58,10 +60,12 @@ def test_the_cosine_of_updates_is_that_of_the_products():
     }
     made = [(of[name.replace("lora_A", "lora_B")] @ of[name]).flatten() for of in by_task.values()]
     wanted = float(torch.nn.functional.cosine_similarity(made[0], made[1], dim=0))
-    ((layer, pair, cosine),) = seesaw._update_cosines(by_task)
+    ((layer, pair, cosine),) = seesaw_runs._update_cosines(by_task)
     assert (layer, pair) == ("language 03", ("a", "b"))
     assert cosine == pytest.approx(wanted, abs=1e-5)
-    assert [found[2] for found in seesaw._update_cosines({"a": by_task["a"], "b": by_task["a"]})] == [pytest.approx(1)]
+    assert [found[2] for found in seesaw_runs._update_cosines({"a": by_task["a"], "b": by_task["a"]})] == [
+        pytest.approx(1)
+    ]
 
 
 def _made(own, joint):
@@ -75,10 +79,10 @@ def test_a_seesaw_is_claimed_only_where_the_interval_says_so():
     assert "No see-saw shows" in _made([0.8, 0.5, 0.6], [0.6, 0.61, 0.6]).verdict()
     assert "No see-saw shows: over 1 seeds" in _made([0.9], [0.1]).verdict()
     gain = _made([0.5, 0.7], [0.4, 0.4]).gain("t")
-    assert gain["value"] == pytest.approx(0.2)
-    assert gain["high"] - gain["value"] == pytest.approx(12.706 * np.std([0.1, 0.3], ddof=1) / math.sqrt(2))
+    assert gain.value == pytest.approx(0.2)
+    assert gain.high - gain.value == pytest.approx(12.706 * np.std([0.1, 0.3], ddof=1) / math.sqrt(2))
 
 
 def test_one_task_makes_no_seesaw(settings, intent):
     with pytest.raises(ValueError, match="two tasks and held-out"):
-        seesaw.measure(lambda: Scorer.load(settings), [Lesson(intent, [], [], [], {})], SETTINGS, seeds=(1,))
+        seesaw_runs.measure(lambda: Scorer.load(settings), [Lesson(intent, [], [], [], {})], SETTINGS, seeds=(1,))
