@@ -232,7 +232,7 @@ def _asking_all(release: Release) -> Path:
 def test_a_seesaw_needs_examples_to_hold_out(shop, tmp_path: Path):
     lake, settings = shop  # one picture a scene, three dialogues an intent: none can be spared
     with pytest.raises(ConfigError, match="has too few examples to hold out"):
-        seesaw.run(lake.spark, settings, Namespace(model="small", seeds=2, into=str(tmp_path)))
+        seesaw.run(lake.spark, settings, Namespace(model="small", seeds=2, into=str(tmp_path), release=None))
     with pytest.raises(ConfigError, match=r"fit\.large\.path is empty"):
         seesaw.run(lake.spark, settings, Namespace(model="large", seeds=2, into=str(tmp_path)))
     with pytest.raises(ConfigError, match="--seeds: 1 given"):
