@@ -17,7 +17,7 @@ $(READY): requirements.lock conf/uv.lock pyproject.toml
 	@touch $@
 
 demo: $(READY)  ## Run the whole job on a made-up shop: ingest, fit, label, backfill, evaluate
-	@./spark-submit.sh demo --conf conf/demo.yaml
+	@./spark-submit.sh demo --conf conf/demo.yaml --conf conf/miniature.yaml
 
 check: $(READY)  ## Lint and type-check
 	$(BIN)/ruff format --check .

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.fusion.answered import answers
 from kdsl.fusion.curve import OUTER_FOLDS
 from kdsl.fusion.fusion import first_best
 from kdsl.fusion.held_out import HeldOut
-from kdsl.fusion.nested import answers
 from kdsl.fusion.pool import pool, seconded
 from kdsl.models.logistic import fit_logistic, log_softmax
 from kdsl.models.voter import LogProbs

@@ -20,12 +20,15 @@ from jobs.lake import Lake
 from jobs.options import Days
 from kdsl.config import Settings
 from kdsl.demo import shop
+from kdsl.models.mllm_voter import NAMES
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SUMMARY = "a tour: a made-up shop is ingested, learned from, labelled, backfilled and measured"
 LATE = (4, 5, 6)  # nights, counted from 0, of which half the dialogues arrive days later
+NIGHTLY = 4  # nights that are labelled one by one; those before had passed when the shop got its first release
+MINIATURE = "miniature"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,12 +54,15 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
         ingest(spark, settings, format="jsonl", path=str(files.history), split="train")
         ingest(spark, settings, format="jsonl", path=str(in_time), split="test")
     with _chapter("3. Fit: learn a release, scored out of fold", took):
+        console.say(_introduced(settings))
         release = fit(lake, settings)
         console.say(f"  {release.manifest.release_id} in {release.path}")
-    with _chapter("4. Label: one run a night", took):
-        for night in _nights(files.first_night, files.last_night):
-            console.say(f"{night}")
-            label(lake, settings, release, Days(night, night))
+    with _chapter(f"4. Label: the nights that had passed in one run, then {NIGHTLY} nights, a run each", took):
+        for days in _runs(files.first_night, files.last_night):
+            console.say(
+                f"{days.start}" + (f" to {days.end}, by the command of a night" if days.end > days.start else "")
+            )
+            label(lake, settings, release, days)
     with _chapter("5. Backfill: what arrived late for three nights", took):
         ingest(spark, settings, format="jsonl", path=str(late), split="test")
         label(lake, settings, release, Days(late_days[0], late_days[-1]))
@@ -105,9 +111,26 @@ def split_late(nights: Path, days: list[date]) -> tuple[Path, Path]:
     return paths
 
 
-def _nights(first: date, last: date) -> Iterator[date]:
-    for day in range((last - first).days + 1):
-        yield first + timedelta(days=day)
+def _introduced(settings: Settings) -> str:
+    """Who takes part, miniatures by that name."""
+    little = [name for name in NAMES if getattr(settings.fit, name).called == MINIATURE]
+    told = f"  voters: {', '.join(settings.fit.voters)}"
+    if little:
+        told += (
+            f"\n  {' and '.join(little)} are miniatures: Qwen2-VL models of at most 2.4 million parameters that this "
+            "project trains itself, as no real\n  checkpoint comes with it. They are post-trained here on the shop's "
+            "examples, in Spark tasks beside the other voters."
+        )
+    return told
+
+
+def _runs(first: date, last: date) -> Iterator[Days]:
+    """All nights but the last few in one range, then a run a night."""
+    nightly = max(first, last - timedelta(days=NIGHTLY - 1))
+    if first < nightly:
+        yield Days(first, nightly - timedelta(days=1))
+    for day in range((last - nightly).days + 1):
+        yield Days(nightly + timedelta(days=day), nightly + timedelta(days=day))
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from kdsl import metrics
 from kdsl.config import Settings
 from kdsl.errors import ConfigError
 from kdsl.metrics import Cells
+from kdsl.models.mllm_voter import NAMES
 from kdsl.release import Release
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def evaluate(lake: Lake, settings: Settings, release: Release, split: str) -> di
         "tasks": tasks,
         "voters": voters,
     }
-    _show(report)
+    _show(report, {name: release.manifest.settings.get(name, {}).get("called", "") for name in NAMES})
     return report
 
 
@@ -124,14 +125,14 @@ def _report(cells: Cells) -> dict[str, Any]:
     }
 
 
-def _show(report: dict[str, Any]) -> None:
+def _show(report: dict[str, Any], called: Mapping[str, str]) -> None:
     table = Table("task", "who", "weighted F1", "95 % interval", "macro F1", "accuracy", "n", title="Held-out quality")
     for task, figures in report["tasks"].items():
         for who, f in [("fused", figures), *((v, by[task]) for v, by in report["voters"].items() if task in by)]:
             interval = f"{f['low']:.3f} to {f['high']:.3f}"
             table.add_row(
                 task,
-                who,
+                f"{who} ({called[who]})" if called.get(who) else who,
                 f"{f['weighted_f1']:.3f}",
                 interval,
                 f"{f['macro_f1']:.3f}",

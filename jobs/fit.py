@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import kdsl
-from jobs import console, ledger, registry, rule_edits
+from jobs import console, ledger, post_training, registry, rule_edits
 from jobs.examples import Examples, collect
 from jobs.lake import Lake
 from jobs.shelf import Shelf
@@ -63,7 +63,7 @@ def fit(lake: Lake, settings: Settings) -> Release:
             }
         )
         run.count("examples", len(taught.keys))
-        found = _learn(Shelf(lake.spark, settings), settings, wanted, taught, hands, run=run)
+        found = _learn(lake.spark, Shelf(lake.spark, settings), settings, wanted, taught, hands, run=run)
         promote, reason = registry.verdict(lake, settings, found.manifest)
         registry.register(lake, found, promote=promote, reason=reason)
         console.say(reason)
@@ -71,6 +71,7 @@ def fit(lake: Lake, settings: Settings) -> Release:
 
 
 def _learn(
+    spark: "SparkSession",
     shelf: Shelf,
     settings: Settings,
     wanted: Taxonomy,
@@ -83,7 +84,10 @@ def _learn(
     if (known := shelf.found(release_id)) is not None:
         console.say(f"nothing new to learn: {release_id} was learned from the same gold with the same settings")
         return known
-    trained = training.train(wanted, taught.by_task, settings.fit, run.stage, hands, only_teach=taught.only_teach)
+    with post_training.elsewhere(spark, settings, run) as start:
+        trained = training.train(
+            wanted, taught.by_task, settings.fit, run.stage, hands, only_teach=taught.only_teach, start=start
+        )
     manifest = Manifest(
         release_id=release_id,
         created_at=release.now(),

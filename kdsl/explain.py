@@ -22,8 +22,8 @@ def explain(row: Mapping[str, Any], fusion: Fusion) -> list[str]:
         return lines
     asked = _asked(row, fusion)
     for vote in row["votes"] or ():
-        weight = fusion.judge(asked).weights.get(vote["voter"])
-        counted = "has no say" if weight is None else f"weight {weight:.2f}"
+        judge = fusion.judge(asked)
+        counted = f"weight {judge.weights[vote['voter']]:.2f}" if vote["voter"] in judge.speakers else "has no say"
         said = "had nothing to say" if vote["abstained"] else f"said {vote['label']}, sure to {_percent(vote['score'])}"
         lines.append(f"  {_name(vote['voter'])} {said} ({counted})")
     if not asked:

@@ -1,4 +1,7 @@
-"""Learning a release: every voter of every task out of fold, then once on everything, then their fusion."""
+"""Learning a release: every voter of every task out of fold, then once on everything, then their fusion.
+
+Voters that are too dear for folds are learned apart (`kdsl.models.apart`), from the start, while the others are fitted.
+"""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -16,7 +19,10 @@ from kdsl.fusion.held_out import HeldOut, held_out
 from kdsl.fusion.nested import Verdict, refit
 from kdsl.inputs import Inputs
 from kdsl.learn import hear
-from kdsl.models.voter import Voter, kind
+from kdsl.models import apart
+from kdsl.models.apart import Coming, Order
+from kdsl.models.voter import kind
+from kdsl.release import Saves
 from kdsl.rules.ruleset import RuleSet
 from kdsl.taxonomy import Task, Taxonomy
 
@@ -27,7 +33,7 @@ Stage = Callable[[str], AbstractContextManager[None]]
 class Learned:
     """One task: its fitted voters, what they said of examples held out, their fusion, what examples are made of."""
 
-    voters: Mapping[str, Voter]
+    voters: Mapping[str, Saves]
     held: HeldOut
     fusion: Fusion
     verdict: Verdict
@@ -44,48 +50,93 @@ def train(
     by_hand: RuleSet | None = None,
     *,
     only_teach: Mapping[str, Collection[str]] | None = None,
+    start: apart.Start = apart.in_turn,
 ) -> dict[str, Learned]:
     """Learn all tasks that have examples, under the rules of people; `stage(name)` is entered around each slow step.
 
+    `start` sees to the voters that are learned apart: by default in this process, one after the other.
     Voters learn from all examples. Those whose ids (by task) are in `only_teach` were picked for doubt: they score
     nothing and calibrate nothing, since the worst rows say nothing of the others.
     """
+    lessons = [_lesson(task, examples[task.name], settings) for task in taxonomy.tasks if examples.get(task.name)]
+    coming = start([order for lesson in lessons for order in lesson.orders])
+    taught = [(lesson, _teach(lesson, settings, stage, by_hand)) for lesson in lessons]
     return {
-        task.name: _train(
-            task, examples[task.name], settings, stage, by_hand, only_teach=(only_teach or {}).get(task.name, ())
+        lesson.task.name: _fuse(
+            lesson, found, settings, stage, coming, only_teach=(only_teach or {}).get(lesson.task.name, ())
         )
-        for task in taxonomy.tasks
-        if examples.get(task.name)
+        for lesson, found in taught
     }
 
 
-def _train(
-    task: Task,
-    examples: Sequence[tuple[Item, str]],
-    settings: FitSettings,
-    stage: Stage,
-    by_hand: RuleSet | None,
-    *,
-    only_teach: Collection[str],
-) -> Learned:
-    items = [item for item, _ in examples]
-    gold = [label for _, label in examples]
+@dataclass(frozen=True)
+class _Lesson:
+    task: Task
+    items: Sequence[Item]
+    gold: Sequence[str]
+    groups: Sequence[str]
+    orders: Sequence[Order]
+
+
+@dataclass(frozen=True)
+class _Taught:
+    voters: Mapping[str, Saves]
+    held: HeldOut
+
+
+def _lesson(task: Task, examples: Sequence[tuple[Item, str]], settings: FitSettings) -> _Lesson:
+    items, gold = [item for item, _ in examples], [label for _, label in examples]
     groups = group_keys(items)
-    voters: dict[str, Voter] = {}
+    orders = [
+        Order(name, task, items, gold, groups, settings.folds, settings.seed, _options(name, settings))
+        for name in settings.voters
+        if kind(name).hold_out
+    ]
+    return _Lesson(task, items, gold, groups, orders)
+
+
+def _options(name: str, settings: FitSettings) -> dict[str, Any]:
+    return {option: getattr(settings, option) for option in kind(name).options}
+
+
+def _teach(lesson: _Lesson, settings: FitSettings, stage: Stage, by_hand: RuleSet | None) -> _Taught:
+    """The voters that are fitted here, and what they said of examples held out."""
+    task, items, gold, groups, seed = lesson.task, lesson.items, lesson.gold, lesson.groups, settings.seed
     held = held_out(task.label_names, [item.item_id for item in items], gold, groups, {})
+    voters: dict[str, Saves] = {}
     for name in settings.voters:
-        learner, seed = kind(name), settings.seed
-        options: dict[str, Any] = {option: getattr(settings, option) for option in learner.options}
+        learner, options = kind(name), _options(name, settings)
+        if learner.hold_out:
+            continue
         if learner.by_hand:
             options["by_hand"] = by_hand
         with stage(f"learn {task.name}/{name}"):
             heard = hear(learner, task, items, gold, folds=settings.folds, seed=seed, groups=groups, **options)
             held = held.with_voter(name, heard.log_probs, heard.asked, heard.facts)
             voters[name] = learner.fit(task, items, gold, groups, seed=seed, **options)
-    made_of = inputs.learn(items, held.gold, groups)
-    scores = np.array([item.item_id not in only_teach for item in items], dtype=bool)
+    return _Taught(voters, held)
+
+
+def _fuse(
+    lesson: _Lesson,
+    taught: _Taught,
+    settings: FitSettings,
+    stage: Stage,
+    coming: Coming,
+    *,
+    only_teach: Collection[str],
+) -> Learned:
+    task, held, voters = lesson.task, taught.held, dict(taught.voters)
+    for order in lesson.orders:
+        with stage(f"wait for {task.name}/{order.voter}"):
+            done = coming[task.name, order.voter]()
+        held, voters[order.voter] = held.with_voter(order.voter, done.heard.log_probs, done.heard.asked), done
+    held = held.only(settings.voters)
+    made_of = inputs.learn(lesson.items, held.gold, lesson.groups)
+    scores = np.array([item.item_id not in only_teach for item in lesson.items], dtype=bool)
     if scores.any():  # else all were picked for doubt, and a score of the worst is better than none
         held, made_of = held.rows(scores), made_of.rows(scores)
     with stage(f"fuse {task.name}"):
         fusion, verdict = refit(held, seed=settings.seed, precision=settings.precision, share=settings.large_share)
-    return Learned(voters, held, fusion, verdict, made_of, tuple(item.item_id for item in items))
+    by_name = {name: voters[name] for name in settings.voters}
+    return Learned(by_name, held, fusion, verdict, made_of, tuple(item.item_id for item in lesson.items))

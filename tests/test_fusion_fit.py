@@ -12,7 +12,7 @@ from kdsl.fusion.decide import decide
 from kdsl.fusion.facts import Facts, none
 from kdsl.fusion.fusion import POOL, first_best
 from kdsl.fusion.held_out import HeldOut, held_out
-from kdsl.fusion.nested import refit
+from kdsl.fusion.nested import reference, refit
 from kdsl.models.voter import LogProbs
 from kdsl.paired import weighted_f1_draws
 
@@ -114,6 +114,43 @@ def test_a_voter_scored_on_a_hold_out_is_weighed_and_compared_there() -> None:
     assert {estimate.n for estimate in verdict.scores.values()} == {80}
     # Half of its hold-out it abstained from: that is its fault; the rest of the rows is not.
     assert 0.3 < verdict.parts["large"].value < 0.7
+
+
+def test_a_voter_that_adds_nothing_on_its_hold_out_is_idle_and_the_others_keep_all_rows_as_evidence() -> None:
+    gold = answers(300)
+    said = {"linear": voter(gold, 2, 2.0), "rules": voter(gold, 3, 1.0, silent=0.4)}
+    asked = np.arange(len(gold)) % 5 == 0
+    noise = voter(gold, 9, 0.0)
+    noise[~asked] = np.nan
+    alone, without = refit(votes_of(gold, said), seed=3)
+    held = votes_of(gold, {**said, "small": noise}, {"small": asked})
+    fusion, verdict = refit(held, seed=3)
+    assert (fusion.idle, fusion.weights["small"]) == (("small",), 0.0)
+    assert verdict.scores["small"].n == 60
+    assert {name: score for name, score in verdict.scores.items() if name != "small"} == without.scores
+    assert "no say for small" in str(verdict)
+    # At work it speaks everywhere, and not even where a voter is silent does it move an answer.
+    heard = {**said, "small": voter(gold, 9, 0.0)}
+    np.testing.assert_array_equal(fusion(heard).log_probs, alone(said).log_probs)
+    decided = decide(fusion, heard)
+    assert [(one.label, one.score, one.decided_by) for one in decided] == [
+        (one.label, one.score, one.decided_by) for one in decide(alone, said)
+    ]
+    assert all(one.votes[2].voter == "small" and one.votes[2].label for one in decided)
+    assert len(reference(held, fusion)[0].gold) == 300
+
+
+def test_a_voter_that_helps_on_its_hold_out_has_a_say_whatever_the_others() -> None:
+    gold = answers(400)
+    asked = np.arange(len(gold)) % 5 == 0
+    good = voter(gold, 1, 2.5)
+    good[~asked] = np.nan
+    held = votes_of(gold, {"linear": voter(gold, 2, 1.0), "small": good}, {"small": asked})
+    fusion, _ = refit(held, seed=3)
+    assert fusion.idle == ()
+    assert len(reference(held, fusion)[0].gold) == 80
+    only = held.only(["small"])
+    assert refit(only, seed=3)[0].idle == ()
 
 
 def test_a_threshold_is_fitted_to_the_wanted_precision() -> None:

@@ -1,6 +1,7 @@
 """From labelled items to a release that predicts: without Spark, with the real rules and linear voters."""
 
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from kdsl import release, training
 from kdsl.config import FitSettings, ReaderSettings
 from kdsl.dialogue import Item, Turn
+from kdsl.folds import group_keys
 from kdsl.fusion.nested import refit
 from kdsl.learn import HOLD_OUT, hear
+from kdsl.models import apart
 from kdsl.models import voter as voters
 from kdsl.models.voter import Kind
 from kdsl.predict import Predictor
@@ -95,6 +98,7 @@ def test_stored_votes_give_the_released_fusion_again(written: Release, learned: 
 
 def test_a_kind_that_is_scored_on_a_hold_out_is_fitted_once_and_asked_of_a_part(
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     linear = voters.kind("linear")
     fits: list[int] = []
@@ -111,11 +115,16 @@ def test_a_kind_that_is_scored_on_a_hold_out_is_fitted_once_and_asked_of_a_part(
     assert 0 < heard.asked.sum() <= len(items) / HOLD_OUT + 3
     assert np.isnan(heard.log_probs[~heard.asked]).all()
     assert not np.isnan(heard.log_probs[heard.asked]).any()
-    monkeypatch.setattr(training, "kind", lambda name: dear if name == "dear" else voters.kind(name))
-    settings = SETTINGS.model_copy(update={"voters": ("linear", "dear")})
-    verdict = training.train(SHOP, {"intent": EXAMPLES}, settings, lambda name: nullcontext())["intent"].verdict
-    (n,) = {score.n for score in verdict.scores.values()}
-    assert 0 < n <= len(items) / HOLD_OUT + 3
+    for module in (training, apart):
+        monkeypatch.setattr(module, "kind", lambda name: dear if name == "dear" else voters.kind(name))
+    settings = SETTINGS.model_copy(update={"voters": ("dear", "linear")})
+    made = training.train(SHOP, {"intent": EXAMPLES}, settings, lambda name: nullcontext())["intent"]
+    assert list(made.voters) == list(made.held.voters) == ["dear", "linear"]
+    assert 0 < made.verdict.scores["dear"].n <= len(items) / HOLD_OUT + 3
+    assert fits[1:] == [len(items) - made.verdict.scores["dear"].n, len(items)]
+    made.voters["dear"].save(tmp_path)
+    wanted = linear.fit(TASK, items, gold, group_keys(items), seed=settings.seed, encoder="").log_probs(items)
+    np.testing.assert_allclose(linear.load(tmp_path, TASK).log_probs(items), wanted, atol=1e-9)
 
 
 def test_examples_picked_for_doubt_teach_and_score_nothing() -> None:

@@ -93,7 +93,8 @@ def test_no_kind_is_left_out() -> None:
 
 def test_large_is_small_with_other_settings() -> None:
     small, large = kind("small"), kind("large")
-    assert replace(large, name="", fit=small.fit, options=()) == replace(small, name="", options=())
+    same = {"fit": small.fit, "again": small.again}
+    assert replace(large, name="", options=(), **same) == replace(small, name="", options=())
     assert large.options == ("large",)
 
 

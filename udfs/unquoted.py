@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import pyarrow as pa
 
@@ -10,6 +10,7 @@ from kdsl.errors import BadRow, KdslError
 from kdsl.traces import without_words
 
 P = ParamSpec("P")
+T = TypeVar("T")
 Batches = Iterator[pa.RecordBatch]
 
 
@@ -17,14 +18,14 @@ class WorkerError(Exception):
     """An unforeseen error on a worker: its type, and where it was raised."""
 
 
-def unquoted(work: Callable[P, Batches]) -> Callable[P, Batches]:
-    """`work` for `mapInArrow`, whose unforeseen errors become a `WorkerError` without the words of the first.
+def unquoted(work: Callable[P, Iterator[T]]) -> Callable[P, Iterator[T]]:
+    """`work` over a partition, whose unforeseen errors become a `WorkerError` without the words of the first.
 
     Errors raised on purpose pass: their messages hold no row's text.
     """
 
     @functools.wraps(work)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> Batches:
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
         try:
             yield from work(*args, **kwargs)
         except (KdslError, BadRow) as error:

@@ -37,7 +37,10 @@ class Sparing:
 
 
 def spare(held: HeldOut, recipe: Recipe, shares: Sequence[float], *, seed: int) -> dict[float, Sparing]:
-    """By share of rows to ask of: fusions are fitted once a fold, policies once a fold and share."""
+    """By share of rows to ask of: fusions are fitted once a fold, policies once a fold and share.
+
+    Who is idle in the recipe is so where the dear voter is not asked.
+    """
     folds, n = held.folds(OUTER_FOLDS, seed), len(held.ids)
     out = {share: Sparing(np.full(n, -1), np.zeros(n, dtype=bool)) for share in shares}
     whole = Recipe(recipe.uses, recipe.precision)

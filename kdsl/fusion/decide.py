@@ -63,7 +63,7 @@ def decide(
             if name != DEAR or heard[row]
         )
         judge = fusion.judge(bool(fused.asked[row]))
-        speaking = [vote.voter for vote in votes if not vote.abstained and vote.voter in judge.voters]
+        speaking = [vote.voter for vote in votes if not vote.abstained and vote.voter in judge.speakers]
         if not speaking:
             decisions.append(Decision(None, None, True, None, votes))
             continue

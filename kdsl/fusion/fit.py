@@ -39,12 +39,14 @@ class Recipe:
     """Of rows to ask the dear voter of, where there is one."""
     others: str = POOL
     """The same as `uses`, of rows on which it is not asked."""
+    idle: tuple[str, ...] = ()
+    """Voters without a say (`kdsl.fusion.joining`)."""
 
 
 def fit(held: HeldOut, recipe: Recipe | None = None, *, seed: int) -> Fusion:
     """The fusion of all rows of `held`, held-out votes of at least one voter; the seed is that of the folds."""
     recipe = recipe or Recipe()
-    fusion = _fit(held, recipe.precision, recipe.uses, seed=seed)
+    fusion = _fit(held, recipe, recipe.uses, seed=seed)
     if recipe.share >= 1 or not has_dear(held):
         return fusion
     return cascaded(fusion, fit_others(held, recipe, seed=seed), held, recipe.share)
@@ -62,7 +64,7 @@ def without_dear(held: HeldOut) -> HeldOut:
 
 def fit_others(held: HeldOut, recipe: Recipe, *, seed: int) -> Fusion:
     """The fusion of rows of which the dear voter is not asked."""
-    return _fit(without_dear(held), recipe.precision, recipe.others, seed=seed)
+    return _fit(without_dear(held), recipe, recipe.others, seed=seed)
 
 
 def cascaded(fusion: Fusion, others: Fusion, held: HeldOut, share: float) -> Fusion:
@@ -75,23 +77,26 @@ def cascaded(fusion: Fusion, others: Fusion, held: HeldOut, share: float) -> Fus
     return fusion.model_copy(update={"cascade": policy, "others": others})
 
 
-def _fit(held: HeldOut, precision: float | None, uses: str, *, seed: int) -> Fusion:
+def _fit(every: HeldOut, recipe: Recipe, uses: str, *, seed: int) -> Fusion:
+    held = every.without(recipe.idle)
     folds = held.folds(INNER_FOLDS, seed)
-    fitted = {name: calibrate.fit(held.said[name], held.gold, folds) for name in held.voters}
+    fitted = {name: calibrate.fit(every.said[name], held.gold, folds) for name in every.voters}
     out, ridge = _cross_fitted(held, fitted, folds)
     said = {name: fitted[name](held.said[name]) for name in held.voters}
     weights = fit_weights(held, said, ridge)
     fusion = Fusion(
         labels=held.labels,
-        calibrations=fitted,
+        calibrations={name: fitted[name] for name in held.voters},
         weights=weights,
         pool_calibration=calibrate.refit("temperature", out, held.gold),
         uses=uses,
     )
     fusion = fusion.model_copy(update={"override": learn(held.facts, fusion.pool_calibration(out), held.gold)})
-    if precision is None:
-        return fusion
-    return fusion.model_copy(update={"threshold": _threshold(fusion, held, out, precision)})
+    if recipe.precision is not None:
+        fusion = fusion.model_copy(update={"threshold": _threshold(fusion, held, out, recipe.precision)})
+    idle = tuple(name for name in every.voters if name in recipe.idle)
+    weights = {name: weights.get(name, 0.0) for name in every.voters}
+    return fusion.model_copy(update={"calibrations": fitted, "weights": weights, "idle": idle})
 
 
 def _cross_fitted(held: HeldOut, fitted: dict[str, Calibration], folds: NDArray[np.int64]) -> tuple[LogProbs, float]:

@@ -45,6 +45,8 @@ class Fusion(BaseModel):
     pool_calibration: Calibration = Calibration()
     uses: str = POOL
     """`pool`, or the voter that decides alone because no pool beat it; where it is silent the others' pool speaks."""
+    idle: tuple[str, ...] = ()
+    """Voters that are asked and have no say, since held-out answers are no better with them."""
     override: Override = Override()
     threshold: float | None = None
     """Below this probability the release abstains; None: it never does for doubt."""
@@ -57,6 +59,11 @@ class Fusion(BaseModel):
     def voters(self) -> tuple[str, ...]:
         """Names, in the order in which they are asked."""
         return tuple(self.weights)
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Those of the voters that have a say."""
+        return tuple(name for name in self.voters if name not in self.idle)
 
     def asks(self, said: Mapping[str, LogProbs]) -> NDArray[np.bool_]:
         """Of which rows the dear voter is to be asked, (n,), from what the others said, (n, labels) each."""
@@ -91,7 +98,7 @@ class Fusion(BaseModel):
     def _whole(self, said: Mapping[str, LogProbs], facts: Facts | None) -> Fused:
         raw = {name: clean(said[name]) for name in self.voters}
         calibrated = {name: self.calibrations[name](votes) for name, votes in raw.items()}
-        log_probs = self.pool_calibration(pool(calibrated, self.weights))
+        log_probs = self.pool_calibration(pool({name: calibrated[name] for name in self.speakers}, self.weights))
         label = first_best(log_probs)
         if self.uses != POOL:
             alone = np.asarray(~np.isnan(raw[self.uses]).any(axis=1))

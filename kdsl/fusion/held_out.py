@@ -1,6 +1,6 @@
 """What the voters said of examples that they did not learn from: all that fusions and estimates are fitted on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,11 @@ class HeldOut:
             said={name: self.said[name] for name in names},
             asked={name: self.asked[name] for name in names},
         )
+
+    def without(self, names: Collection[str]) -> "HeldOut":
+        """The same without these voters; as it is where none would be left."""
+        left = [name for name in self.voters if name not in names]
+        return self.only(left) if left else self
 
     def with_voter(
         self, name: str, log_probs: LogProbs, asked: Mask | None = None, facts: Facts | None = None

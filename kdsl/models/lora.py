@@ -4,9 +4,10 @@ A step is a function of the seed and its number, and all state is written as saf
 killed goes on to the same adapter, and on CPU the same seed gives the same adapter.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kdsl.models import adapter, progress
 from kdsl.models.adapter import Adapted
@@ -15,6 +16,9 @@ from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings
 from kdsl.models.progress import State
 from kdsl.models.tuning import Tuning
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ def post_train(
     seed: int,
     folder: Path,
     report: Callable[[Progress], None] = lambda _: None,
+    start: "Mapping[str, torch.Tensor] | None" = None,
 ) -> Adapted:
     """Train one adapter on one task or on several jointly, write it into `folder`, and merge it into the model.
 
@@ -44,6 +49,7 @@ def post_train(
         seed: of everything drawn.
         folder: gets the adapter; `folder/unfinished` holds the state to go on from, and is removed at the end.
         report: called after each step.
+        start: weights of an adapter to go on from; None: a fresh one.
 
     Returns:
         What was written.
@@ -53,6 +59,8 @@ def post_train(
     """
     run = Tuning(scorer, lessons, settings, seed)
     state = progress.latest(folder / "unfinished", run.identity) or State()
+    if start is not None:
+        adapter.put(run.wrapped, dict(start))
     run.restore(state)
     while state.step < settings.steps and not state.ended:
         loss = run.step(state.step)

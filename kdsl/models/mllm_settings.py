@@ -1,5 +1,7 @@
 """Settings of the voters `small` and `large`: which model, how it scores, how it is post-trained."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from kdsl.models.augment import AugmentSettings
@@ -25,14 +27,25 @@ class LoraSettings(BaseModel):
     evaluate_every: int = Field(20, ge=1, description="steps between two looks at the held-out examples")
     patience: int = Field(5, ge=1, description="looks without a gain after which training stops")
     save_every: int = Field(20, ge=1, description="steps that a kill can cost")
+    refit: Literal["anew", "on", "never"] = Field(
+        "anew",
+        description="once scored on its hold-out: learn all examples anew, or go on with them from there for a quarter "
+        "of the steps, or stay as it is, without having seen the hold-out",
+    )
     checkpointing: bool = Field(False, description="compute activations twice and keep them never: for small GPUs")
     augment: AugmentSettings = Field(default_factory=AugmentSettings)
+
+    @property
+    def going_on(self) -> "LoraSettings":
+        """Of a training that goes on from an adapter."""
+        return self.model_copy(update={"steps": -(-self.steps // 4)})
 
 
 class MllmSettings(ModelSettings):
     """One multimodal model. With a path the voter takes part, whatever else is set here or not."""
 
     path: str = Field("", description="folder of a checkpoint, or a hub id in the local cache; empty: no such voter")
+    called: str = Field("", description="what tables call it beside small or large, as Qwen2-VL-2B")
     post_train: bool = Field(True, description="train a LoRA adapter a task; false: label by the descriptions alone")
     lora: LoraSettings = Field(default_factory=LoraSettings)
     unfinished: str = Field(

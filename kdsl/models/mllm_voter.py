@@ -19,9 +19,9 @@ from kdsl.models.base import Base, shared
 from kdsl.models.lessons import Lesson
 from kdsl.models.lora import Progress, post_train
 from kdsl.models.mllm import ModelSettings, Scorer
-from kdsl.models.mllm_settings import MllmSettings
+from kdsl.models.mllm_settings import LoraSettings, MllmSettings
 from kdsl.models.progress import identity
-from kdsl.models.voter import Fit, LogProbs, must_teach
+from kdsl.models.voter import Fit, LogProbs, Voter, must_teach
 from kdsl.taxonomy import Task
 
 FILE = "mllm.json"
@@ -114,15 +114,50 @@ def fit_of(name: str) -> Fit:
         if not settings.post_train:
             return MllmVoter(task, scorer)
         lesson = Lesson(task, items, gold, groups, contents_of(items))
-        with tempfile.TemporaryDirectory() as passing:
-            run = identity(scorer.loaded.fingerprint, [lesson], settings.lora, seed)
-            folder = Path(settings.unfinished or passing) / run
-            adapted = post_train(scorer, [lesson], settings.lora, seed=seed, folder=folder, report=report)
-            files = {name: (folder / name).read_bytes() for name in (adapter.WEIGHTS, adapter.FACTS)}
-            shutil.rmtree(folder)
-        return MllmVoter(task, scorer, adapted, files)
+        return _taught(scorer, lesson, settings, settings.lora, seed=seed, report=report)
 
     return fit
+
+
+def again_of(name: str) -> Fit:
+    """What fits the voter of that name on all examples once it was fitted on some: see `LoraSettings.refit`."""
+
+    def again(
+        first: MllmVoter, task: Task, items: Sequence[Item], gold: Sequence[str], groups: Sequence[str],
+        *, seed: int, **options: MllmSettings,
+    ) -> Voter:  # fmt: skip
+        settings = options[name]
+        if settings.lora.refit == "never" or not settings.post_train:
+            return first
+        if settings.lora.refit == "anew":
+            return fit_of(name)(task, items, gold, groups, seed=seed, **options)
+        lesson = Lesson(task, items, gold, groups, contents_of(items))
+        scorer = Scorer.load(settings.model)  # the other one's weights hold the first adapter
+        return _taught(scorer, lesson, settings, settings.lora.going_on, seed=seed, start=first.files[adapter.WEIGHTS])
+
+    return again
+
+
+def _taught(
+    scorer: Scorer,
+    lesson: Lesson,
+    settings: MllmSettings,
+    lora: LoraSettings,
+    *,
+    seed: int,
+    report: Callable[[Progress], None] = lambda _: None,
+    start: bytes | None = None,
+) -> MllmVoter:
+    from safetensors.torch import load as weights_of
+
+    with tempfile.TemporaryDirectory() as passing:
+        run = identity(scorer.loaded.fingerprint, [lesson], lora, seed)
+        folder = Path(settings.unfinished or passing) / run
+        known = None if start is None else weights_of(start)
+        adapted = post_train(scorer, [lesson], lora, seed=seed, folder=folder, report=report, start=known)
+        files = {name: (folder / name).read_bytes() for name in (adapter.WEIGHTS, adapter.FACTS)}
+        shutil.rmtree(folder)
+    return MllmVoter(lesson.task, scorer, adapted, files)
 
 
 def fingerprints(settings: Mapping[str, MllmSettings]) -> dict[str, str]:

@@ -72,6 +72,7 @@ class Kind:
 
     `options` are the fields of `FitSettings` that its fit takes. `hold_out` says that fitting is too dear for folds:
     the kind is scored by one fit on four fifths and asked of the last fifth only (groups whole, labels spread evenly).
+    `again(first, task, items, ...)` then fits it on all examples, where it can make use of the fit on some.
     `looks` says that it needs `Picture.content`.
     `by_hand` says that its fit takes the rules of people.
     """
@@ -81,6 +82,7 @@ class Kind:
     load: Callable[[Path, Task], Voter]
     options: tuple[str, ...] = ()
     hold_out: bool = False
+    again: Fit | None = None
     looks: bool = False
     by_hand: bool = False
 
@@ -126,7 +128,8 @@ def kind(name: str) -> Kind:
     if name in ("small", "large"):
         from kdsl.models import mllm_voter
 
-        return Kind(name, mllm_voter.fit_of(name), mllm_voter.load, options=(name,), hold_out=True, looks=True)
+        fit, again = mllm_voter.fit_of(name), mllm_voter.again_of(name)
+        return Kind(name, fit, mllm_voter.load, options=(name,), hold_out=True, again=again, looks=True)
     raise ConfigError(f"fit.voters: {name!r} is no kind of voter; known: {', '.join(KINDS)}.")
 
 

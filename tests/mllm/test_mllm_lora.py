@@ -15,6 +15,7 @@ import pytest
 from kdsl.dialogue import Item, Turn
 from kdsl.errors import ConfigError, ReleaseError
 from kdsl.models import augment, mllm_voter
+from kdsl.models.apart import Order, learn
 from kdsl.models.augment import AugmentSettings
 from kdsl.models.lessons import Lesson, course
 from kdsl.models.lora import post_train
@@ -220,6 +221,29 @@ def fitted(settings, intent):
     given = lesson(intent)
     told = MllmSettings(**settings.model_dump(), lora=QUICK.model_copy(update={"steps": 12}))
     return fit_of("small")(intent, given.items, given.gold, given.groups, seed=1, small=told)
+
+
+def test_after_its_hold_out_a_voter_learns_all_anew_or_goes_on_or_stays(settings, intent, tmp_path):
+    given = lesson(intent)
+    made = {}
+    for refit in ("anew", "on", "never"):
+        lora = QUICK.model_copy(update={"steps": 8, "held_out": 0.0, "refit": refit})
+        options = {"small": MllmSettings(**settings.model_dump(), lora=lora)}
+        made[refit] = learn(Order("small", intent, given.items, given.gold, given.groups, 4, 1, options))
+    asked = made["anew"].heard.asked
+    for one in made.values():
+        np.testing.assert_array_equal(one.heard.asked, asked)
+        np.testing.assert_allclose(one.heard.log_probs, made["anew"].heard.log_probs, atol=1e-6)
+    assert 0 < asked.sum() < len(given.items) / 2
+    votes = {}
+    for refit, one in made.items():
+        one.save(tmp_path / refit)
+        votes[refit] = mllm_voter.load(tmp_path / refit, intent).log_probs(given.items)
+    # What it said of its hold-out it still says only where it stayed as it was.
+    np.testing.assert_allclose(votes["never"][asked], made["never"].heard.log_probs[asked], atol=1e-4)
+    assert min(np.abs(votes[refit][asked] - votes["never"][asked]).max() for refit in ("anew", "on")) > 1e-2
+    steps = {refit: mllm_voter.load(tmp_path / refit, intent).adapted.steps for refit in made}
+    assert steps == {"anew": 8, "on": 2, "never": 8}
 
 
 def test_a_saved_voter_scores_as_before(fitted, intent, tmp_path):

@@ -1,0 +1,82 @@
+"""Learning a voter that is too dear for folds as an order that any process can carry out, on a GPU or beside others.
+
+What comes back is small: what it said of its hold-out, and the files that a release keeps.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kdsl.dialogue import Item
+from kdsl.learn import Heard, splits
+from kdsl.models.voter import kind
+from kdsl.taxonomy import Task
+
+
+@dataclass(frozen=True)
+class Order:
+    """One voter of one task to learn; `options` go to the fit of its kind."""
+
+    voter: str
+    task: Task
+    items: Sequence[Item]
+    gold: Sequence[str]
+    groups: Sequence[str]
+    folds: int
+    seed: int
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A voter that was learned: its votes on the hold-out, its files by name, and the seconds that it took."""
+
+    heard: Heard
+    files: Mapping[str, bytes]
+    seconds: float
+
+    def save(self, folder: Path) -> None:
+        """Write the files as the voter itself would."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in self.files.items():
+            (folder / name).write_bytes(content)
+
+
+Coming = Mapping[tuple[str, str], Callable[[], Done]]
+"""By task and voter, what waits until it is learned."""
+Start = Callable[[Sequence[Order]], Coming]
+
+
+def learn(order: Order) -> Done:
+    """Fit on four fifths of the examples, ask the last fifth, and fit for use: on all, unless the kind is told not to.
+
+    Raises:
+        ConfigError: see the fit of the kind.
+    """
+    begun = time.monotonic()
+    made_by, known = kind(order.voter), {"seed": order.seed, **order.options}
+    parts = order.items, order.gold, order.groups
+    log_probs = np.full((len(order.items), len(order.task.labels)), np.nan)
+    asked = np.zeros(len(order.items), dtype=bool)
+    first = None
+    ids = [item.item_id for item in order.items]
+    for rest, held in splits(made_by, ids, order.gold, order.groups, folds=order.folds, seed=order.seed):
+        first = made_by.fit(order.task, *([part[row] for row in rest] for part in parts), **known)
+        log_probs[held] = first.log_probs([order.items[row] for row in held])
+        asked[held] = True
+    again = made_by.again if first is not None else None
+    voter = again(first, order.task, *parts, **known) if again else made_by.fit(order.task, *parts, **known)
+    with tempfile.TemporaryDirectory() as folder:
+        voter.save(Path(folder))
+        files = {file.name: file.read_bytes() for file in sorted(Path(folder).iterdir())}
+    return Done(Heard(log_probs, asked, None), files, time.monotonic() - begun)
+
+
+def in_turn(orders: Sequence[Order]) -> Coming:
+    """Each learned in this process, when it is waited for."""
+    return {(order.task.name, order.voter): lambda order=order: learn(order) for order in orders}  # type: ignore[misc]
