@@ -1,6 +1,10 @@
-"""Codes of labels: each label answers to one token, so that one prefill scores all labels of a task."""
+"""Codes of labels: each label answers to one token, so that one prefill scores all labels of a task.
 
-from collections.abc import Iterator
+Where a tokenizer keeps fewer strings whole than there are labels, some codes are several tokens (`kdsl.models.trie`).
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -14,17 +18,25 @@ LONGEST = 4  # characters of a code at most
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What stands in the prompt for one label, and the one token it is."""
+    """What stands in the prompt for one label, the token it is or begins with, and further tokens if it has any."""
 
     text: str
     token: int
+    more: tuple[int, ...] = ()
+
+    @property
+    def path(self) -> tuple[int, ...]:
+        """All its tokens."""
+        return (self.token, *self.more)
 
 
 def codes(tokenizer: Any, n: int) -> tuple[Code, ...]:
     """The first `n` codes of a tokenizer: capital letters, then pairs of them, digits, small letters, short words.
 
+    Where it keeps fewer whole, as few of them as will do give way to codes that begin with them; none begins another.
+
     Raises:
-        ConfigError: the tokenizer keeps fewer strings whole, or two of them are one token.
+        ConfigError: it keeps fewer than two whole, or splits what is put together of them otherwise.
     """
     found: list[Code] = []
     seen: set[int] = set()
@@ -35,12 +47,33 @@ def codes(tokenizer: Any, n: int) -> tuple[Code, ...]:
         if token is not None and token not in seen:
             seen.add(token)
             found.append(Code(text, token))
-    if len(found) < n:
+    return tuple(found if len(found) == n else _grown(tokenizer, found, n))
+
+
+def _grown(tokenizer: Any, whole: Sequence[Code], n: int) -> list[Code]:
+    """Codes of several tokens in place of the last ones, breadth first, until there are enough."""
+    leaves, heads = list(whole), deque(reversed(whole))
+    while len(leaves) < n and heads:
+        head = heads.popleft()
+        longer = [code for last in whole if (code := _joined(tokenizer, head, last))]
+        if len(longer) > 1:
+            leaves.remove(head)
+            leaves += longer[: n - len(leaves)]
+            heads.extend(reversed(longer))
+    if len(leaves) < n:
         raise ConfigError(
-            f"model: its tokenizer keeps {len(found)} codes of letters and digits whole and the task has {n} labels; "
-            "split the task, or use a model with a larger vocabulary."
+            f"model: its tokenizer keeps {len(whole)} codes of letters and digits whole, which make {len(leaves)} "
+            f"codes, and the task has {n} labels; split the task, or use a model with a larger vocabulary."
         )
-    return tuple(found)
+    return leaves
+
+
+def _joined(tokenizer: Any, head: Code, last: Code) -> Code | None:
+    """The one code behind the other, if the tokenizer reads it so."""
+    text, path = head.text + last.text, [*head.path, last.token]
+    if tokenizer.encode(text, add_special_tokens=False) != path or tokenizer.decode(path).strip() != text:
+        return None
+    return Code(text, head.token, tuple(path[1:]))
 
 
 def orders(n: int, permutations: int) -> tuple[tuple[int, ...], ...]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from kdsl.models.codes import codes, orders
 from kdsl.models.pixels import Decoder, Pixels, Scaled, Sizes, finished
 from kdsl.models.prefix import Patches, Prefix
 from kdsl.models.prompt import Limits, Listed, Prompter
+from kdsl.models.trie import Trie
 from kdsl.taxonomy import Task
 
 LEAST = 64  # tokens that must be left for an item
@@ -83,15 +84,16 @@ class Scored:
 
 @dataclass(frozen=True)
 class Plan:
-    """How one task is asked: tokens of its labels' codes, and per permutation the order and the shared tokens.
+    """How one task is asked: first tokens of its labels' codes, and per permutation the order and the shared tokens.
 
-    `room` is what the shared tokens leave of the model's context.
+    `room` is what the shared tokens leave of the model's context; `trie` holds codes of which some have several tokens.
     """
 
     tokens: tuple[int, ...]
     orders: tuple[tuple[int, ...], ...]
     shared: tuple[tuple[int, ...], ...]
     room: int
+    trie: Trie | None = None
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,8 @@ class Scorer:
                 f"{self.loaded.context:,} tokens, and an item needs {LEAST}. Set labels: named, or shorten "
                 "the descriptions."
             )
-        return Plan(tuple(code.token for code in known), assigned, shared, room)
+        trie = Trie.of(known)
+        return Plan(tuple(code.token for code in known), assigned, shared, room, trie if trie.deep else None)
 
     def score(
         self, task: Task, items: Sequence[Item], contents: Mapping[str, bytes], *, reuse_prefix: bool = True
@@ -290,10 +293,12 @@ class Scorer:
         seen = prefix.features(model, batch, ready.patches)
         found = []
         for order, shared in zip(asked.orders, asked.shared, strict=True):
-            if reuse_prefix:
-                logits = prefix.code_logits(model, batch, tokens, prefix=self._prefix(shared), features=seen)
+            how: dict[str, Any] = {"prefix": self._prefix(shared)} if reuse_prefix else {"shared": shared}
+            if asked.trie:
+                last, kept = prefix.kept(model, batch, **how, features=seen)
+                logits = asked.trie.log_probs(model, last, kept, budget=self.budget)
             else:
-                logits = prefix.code_logits(model, batch, tokens, shared=shared, features=seen)
+                logits = prefix.code_logits(model, batch, tokens, **how, features=seen)
             places = prefix.sent(torch.tensor(order), model.device)
             found.append(logits.index_select(1, places).double().log_softmax(1))
         counts["batches"] += 1

@@ -53,6 +53,23 @@ class Prefix:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What a batch leaves behind: keys and values of each layer, (rows, heads, length, size), mask, next positions.
+
+    `mask` is (rows, length) and `place` (rows,), where the text goes on: a picture takes fewer positions than tokens.
+    """
+
+    layers: "tuple[tuple[torch.Tensor, torch.Tensor], ...]"
+    mask: "torch.Tensor"
+    place: "torch.Tensor"
+
+    @property
+    def length(self) -> int:
+        """Tokens of a row, padding counted."""
+        return self.mask.shape[1]
+
+
+@dataclass(frozen=True, slots=True)
 class Features:
     """Encoded pictures of a batch in the order of their tokens, and their grids, int64 (pictures, 3) on the CPU."""
 
@@ -175,7 +192,59 @@ def hidden(
     features: Features | None = None,
 ) -> "torch.Tensor":
     """States behind every token, (rows, length, size); length is the items' own where `prefix` holds the rest."""
+    return _ran(model, batch, prefix, shared, features, keep=prefix is not None)[0]
+
+
+def kept(
+    model: Any,
+    batch: Batch,
+    *,
+    prefix: Prefix | None = None,
+    shared: Sequence[int] = (),
+    features: Features | None = None,
+) -> "tuple[torch.Tensor, Kept]":
+    """States behind each row's last token, (rows, size), and what `further` goes on from."""
+    states, cache, mask, positions = _ran(model, batch, prefix, shared, features, keep=True)
+    layers = tuple((layer.keys, layer.values) for layer in cache.layers)
+    last = positions[..., -1].reshape(-1, len(states)).amax(0)
+    return states[:, -1], Kept(layers, mask.to(states.device), last.to(states.device) + 1)
+
+
+def further(model: Any, kept: Kept, paths: "Sequence[tuple[int, ...]]") -> "torch.Tensor":
+    """States behind some equally long paths of tokens that follow each row: (rows * paths, size), row by row."""
     import torch
+    from transformers import DynamicCache
+
+    rows, many, device = len(kept.mask), len(paths), kept.mask.device
+    ids = torch.tensor(paths, device=device).repeat(rows, 1)
+    cache: Any = DynamicCache()
+    for at, (keys, values) in enumerate(kept.layers):
+        cache.update(keys.repeat_interleave(many, 0), values.repeat_interleave(many, 0), at)
+    positions = (kept.place[:, None] + torch.arange(ids.shape[1], device=device)).repeat_interleave(many, 0)
+    if getattr(model.base_model, "get_rope_index", None) is not None:
+        positions = positions.expand(3, -1, -1)
+    states: torch.Tensor = model.base_model(
+        input_ids=ids,
+        attention_mask=torch.cat([kept.mask.repeat_interleave(many, 0), torch.ones_like(ids)], dim=1),
+        position_ids=positions,
+        past_key_values=cache,
+        use_cache=True,
+    ).last_hidden_state
+    return states[:, -1]
+
+
+def _ran(
+    model: Any,
+    batch: Batch,
+    prefix: Prefix | None,
+    shared: Sequence[int],
+    features: Features | None,
+    *,
+    keep: bool,
+) -> "tuple[torch.Tensor, Any, torch.Tensor, torch.Tensor]":
+    """States, the cache if it is kept, and mask and positions of what was run."""
+    import torch
+    from transformers import DynamicCache
 
     if not bool(batch.mask[:, -1].all()):
         raise ValueError("the batch is padded at the right; the answer is read behind the last token: pad at the left")
@@ -190,15 +259,17 @@ def hidden(
         positions = _positions(model, ids, mask, kinds, features.grid if features else None)
     whole = torch.cat([mask.new_ones((rows, before)), mask], dim=1) if before else mask
     more: dict[str, Any] = {"mm_encoder_outputs": {"image": features.seen}} if features else {}
+    cache: Any = prefix.expanded(rows) if prefix else DynamicCache() if keep else None
+    positions = positions + before
     states: torch.Tensor = model.base_model(
         input_ids=sent(ids, device),
         attention_mask=sent(whole, device),
-        position_ids=sent(positions + before, device),
-        past_key_values=prefix.expanded(rows) if prefix else None,
-        use_cache=prefix is not None,
+        position_ids=sent(positions, device),
+        past_key_values=cache,
+        use_cache=keep,
         **more,
     ).last_hidden_state
-    return states
+    return states, cache, whole, positions
 
 
 def _behind_shared(

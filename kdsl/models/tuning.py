@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings
 from kdsl.models.pixels import Decoder, finished
 from kdsl.models.progress import State
+from kdsl.models.trie import Trie
 
 if TYPE_CHECKING:
     import torch
@@ -173,25 +174,25 @@ class Tuning:
 
         model = self.scorer.loaded.model
         shown = one.draw(self.seed, step, self.settings.rows, self.settings.augment, self.scorer.pixels)
-        shared, tokens, room = self._asked(one, step)
-        encoded = [self._encoded(example, room) for example in shown]
+        shared, trie, room = self._asked(one, step)
+        encoded = [self._encoded(example, room, trie.paths[example.label][:-1]) for example in shown]
         batch = collate(encoded, self.scorer.pad)
         pictures = {name: scaled for example in shown for name, scaled in example.pictures.items()}
         wanted = {name: pictures[name] for name in batch.pictures}
         patches = self.scorer.pixels.patches(wanted) if self.scorer.pixels else None
         with torch.set_grad_enabled(self.settings.vision):
             seen = prefix.features(model, batch, patches)
-        if self.settings.checkpointing or not shared:  # recomputed layers keep no key-value cache
-            logits = prefix.code_logits(model, batch, tokens, shared=shared, features=seen)
-        else:
-            logits = prefix.code_logits(model, batch, tokens, prefix=prefix.run(model, shared), features=seen)
-        gold = torch.tensor([example.label for example in shown], device=model.device)
-        return torch.nn.functional.cross_entropy(logits, gold)
+        full = self.settings.checkpointing or not shared  # recomputed layers keep no key-value cache
+        how: dict[str, Any] = {"shared": shared} if full else {"prefix": prefix.run(model, shared)}
+        labels = [example.label for example in shown]
+        if trie.deep:
+            return trie.loss(model, prefix.hidden(model, batch, **how, features=seen), labels)
+        tokens = torch.tensor([path[0] for path in trie.paths], device=model.device)
+        logits = prefix.code_logits(model, batch, tokens, **how, features=seen)
+        return torch.nn.functional.cross_entropy(logits, torch.tensor(labels, device=model.device))
 
-    def _asked(self, one: Course, step: int) -> "tuple[tuple[int, ...], torch.Tensor, int]":
+    def _asked(self, one: Course, step: int) -> tuple[tuple[int, ...], Trie, int]:
         """The shared tokens of a step, codes in label order, and the room for an item; codes change places or not."""
-        import torch
-
         plan = self.scorer.plan(one.task)
         dice = Random(f"{self.seed}/codes/{step}")  # noqa: S311 - no secret
         n = len(one.task.labels)
@@ -200,11 +201,12 @@ class Tuning:
             order = dice.sample(range(n), n)
         known = codes(self.scorer.loaded.tokenizer, n)
         shared = self.scorer.prompter.shared(one.task, known, order)
-        tokens = torch.tensor([known[place].token for place in order], device=self.scorer.loaded.model.device)
-        return shared, tokens, plan.room
+        return shared, Trie.of([known[place] for place in order]), plan.room
 
-    def _encoded(self, example: Shown, room: int) -> Encoded:
-        return self.scorer.encode(example.item, example.pictures, room)
+    def _encoded(self, example: Shown, room: int, begun: tuple[int, ...]) -> Encoded:
+        """The item, with the tokens of its code behind it that lead to the last one."""
+        item = self.scorer.encode(example.item, example.pictures, room)
+        return replace(item, ids=item.ids + begun, kinds=item.kinds + (0,) * len(begun)) if begun else item
 
 
 def _pace(step: int, steps: int) -> float:

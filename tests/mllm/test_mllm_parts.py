@@ -35,9 +35,25 @@ def test_a_tokenizer_that_folds_case_gives_no_two_labels_one_code():
     assert {code.text.lower() for code in found} == {code.text for code in found}
 
 
-def test_a_task_with_more_labels_than_codes_is_refused(scorer):
-    with pytest.raises(ConfigError, match=r"codes of letters and digits whole and the task has 5000 labels; split"):
-        codes(scorer.loaded.tokenizer, 5_000)
+@pytest.mark.parametrize(("kept", "n"), [("ABCDE", 7), ("ABCDE", 25), ("ABCDE", 90), ("", 400)])
+def test_more_labels_than_codes_get_several_tokens_and_no_code_begins_another(scorer, monkeypatch, kept, n):
+    known = scorer.loaded.tokenizer
+    if kept:
+        monkeypatch.setattr("kdsl.models.codes._candidates", lambda _: iter(kept))
+    found = codes(known, n)
+    paths = {code.path for code in found}
+    assert len(paths) == len({code.text for code in found}) == n
+    assert not any(path[:at] in paths for path in paths for at in range(1, len(path)))
+    for code in found:
+        assert tuple(known.encode(code.text)) == code.path
+    assert any(code.more for code in found)
+    assert sum(not code.more for code in found) > 0 or len(kept) ** 2 <= n
+
+
+def test_a_tokenizer_that_keeps_nothing_whole_is_refused(scorer, monkeypatch):
+    monkeypatch.setattr("kdsl.models.codes._candidates", lambda _: iter("A"))
+    with pytest.raises(ConfigError, match=r"keeps 1 codes .* make 1 codes, and the task has 3 labels; split the task"):
+        codes(scorer.loaded.tokenizer, 3)
 
 
 @given(st.integers(2, 80).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n))))
