@@ -36,10 +36,10 @@ class Prefix:
     ids: tuple[int, ...]
     layers: "tuple[tuple[torch.Tensor, torch.Tensor], ...]"
 
-    def expanded(self, rows: int) -> Any:
+    def expanded(self, rows: int, *, keep: bool = False) -> Any:
         """A `DynamicCache` for a batch of that many rows; they are views, the prefix itself stays as it is.
 
-        Good for one pass: a layer puts new keys behind the shared ones, and does not keep them.
+        Good for one pass, unless it shall `keep` them: a layer puts new keys behind the shared ones, and no more.
         """
         from transformers import DynamicCache
 
@@ -48,7 +48,8 @@ class Prefix:
             cache.update(keys, values, at)
             layer = cache.layers[at]
             layer.keys, layer.values = (part.expand(rows, -1, -1, -1) for part in (keys, values))
-            layer.update = Behind(keys, values)
+            if not keep:
+                layer.update = Behind(keys, values)
         return cache
 
 
@@ -192,7 +193,7 @@ def hidden(
     features: Features | None = None,
 ) -> "torch.Tensor":
     """States behind every token, (rows, length, size); length is the items' own where `prefix` holds the rest."""
-    return _ran(model, batch, prefix, shared, features, keep=prefix is not None)[0]
+    return _ran(model, batch, prefix, shared, features)[0]
 
 
 def kept(
@@ -240,9 +241,9 @@ def _ran(
     shared: Sequence[int],
     features: Features | None,
     *,
-    keep: bool,
+    keep: bool = False,
 ) -> "tuple[torch.Tensor, Any, torch.Tensor, torch.Tensor]":
-    """States, the cache if it is kept, and mask and positions of what was run."""
+    """States, the cache if there is one, which keeps the batch's own keys if it shall, and its mask and positions."""
     import torch
     from transformers import DynamicCache
 
@@ -259,14 +260,14 @@ def _ran(
         positions = _positions(model, ids, mask, kinds, features.grid if features else None)
     whole = torch.cat([mask.new_ones((rows, before)), mask], dim=1) if before else mask
     more: dict[str, Any] = {"mm_encoder_outputs": {"image": features.seen}} if features else {}
-    cache: Any = prefix.expanded(rows) if prefix else DynamicCache() if keep else None
+    cache: Any = prefix.expanded(rows, keep=keep) if prefix else DynamicCache() if keep else None
     positions = positions + before
     states: torch.Tensor = model.base_model(
         input_ids=sent(ids, device),
         attention_mask=sent(whole, device),
         position_ids=sent(positions, device),
         past_key_values=cache,
-        use_cache=keep,
+        use_cache=cache is not None,
         **more,
     ).last_hidden_state
     return states, cache, whole, positions
