@@ -25,6 +25,7 @@ from kdsl.images import sha256
 from kdsl.importers import jsonl
 from kdsl.importers.record import TextLimits
 from kdsl.metrics import Estimate
+from kdsl.models import int8
 from kdsl.models.augment import AugmentSettings
 from kdsl.models.mllm_settings import MllmSettings
 from kdsl.models.mllm_voter import fit_of
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--examples", nargs="+", type=int, default=[20], help="a label, 20 at most")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=["lora", "augmented"])
     parser.add_argument("--permutations", type=int, default=1)
+    parser.add_argument("--rounded", action="store_true", help="score every voter with int8 weights too")
     parser.add_argument("--seed", type=int, default=7, help="of the shop; 7 is that of the demo")
     args = parser.parse_args()
     settings = config.load([args.conf], environment={})
@@ -70,6 +72,10 @@ def main() -> None:
                 name = f"{model}: weighted F1 of {task.name}, {n} a label, {variant}"
                 print(f"{name}: {found}; fitted in {seconds:.0f} s of the processor", flush=True)
                 figures.append(_figure(name, found, AIMS[task.name]))
+                if args.rounded:
+                    rounded = _rounded(task, voter, nights[task.name])
+                    print(f"{name}, the same voter with int8 weights: {rounded}", flush=True)
+                    figures.append(_figure(f"{name}, int8 weights", rounded, AIMS[task.name]))
             if task.asked_of == "conversation":
                 flipped = _flipped(task, voter, asked[:200])
                 print(f"{model}: answers that an order in the dialogue changes: {flipped:.3f}", flush=True)
@@ -84,6 +90,16 @@ def _fitted(task: Task, taught: Examples, model: MllmSettings, variant: str, see
     begun = time.process_time()
     voter = fit_of("large")(task, items, gold, [item.item_id for item in items], seed=seed, large=told)
     return voter, time.process_time() - begun
+
+
+def _rounded(task: Task, voter: Voter, gold: Examples) -> Estimate:
+    """Score with the voter's weights rounded, which they stay."""
+    before = voter.log_probs([item for item, _ in gold])
+    int8.quantise(voter.scorer.loaded.model)
+    voter.scorer.forget()
+    after = voter.log_probs([item for item, _ in gold])
+    print(f"  the same label in {float((before.argmax(1) == after.argmax(1)).mean()):.3f} of rows with int8 weights")
+    return _score(task, after, gold)
 
 
 def _flipped(task: Task, voter: Voter, items: Sequence[Item]) -> float:

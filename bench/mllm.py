@@ -20,6 +20,7 @@ from bench import random_models
 from bench.random_models import SHAPES
 from kdsl.dialogue import Item, Picture, Turn
 from kdsl.images import sha256
+from kdsl.models import int8
 from kdsl.models.batching import collate, padding_efficiency, plan
 from kdsl.models.mllm import ModelSettings, Scorer
 from kdsl.taxonomy import Task
@@ -30,7 +31,7 @@ GENERATED = 8  # tokens
 PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12}
 SIDE = 448  # pixels
 SPARED = 4 << 30  # bytes that are left on a card to run out of memory
-PARTS = ("text", "pictures", "float32", "starved", "kernels")
+PARTS = ("text", "pictures", "float32", "starved", "kernels", "int8")
 
 
 def main() -> None:
@@ -63,8 +64,9 @@ def main() -> None:
         "kernels": lambda: _kernels(scorer, task, args),
         "starved": lambda: _starved(scorer, task, args),
         "float32": lambda: _float32(scorer, task, args),
+        "int8": lambda: _int8(scorer, task, args),
     }
-    wanted = args.parts or (PARTS if gpu else PARTS[:1])
+    wanted = args.parts or (PARTS[:-1] if gpu else ("text", "int8"))
     figures = []
     print(
         f"shape {shape} on {torch.cuda.get_device_name() if gpu else 'CPU'}, {scorer.budget:,} tokens a batch at most"
@@ -134,6 +136,24 @@ def _float32(scorer: Scorer, task: Task, args: argparse.Namespace) -> list[dict[
     full = scorer.score(task, items, {}, reuse_prefix=False).log_probs
     print(f"float32: cached and full differ by {np.abs(cached - full).max():.2g} at most", flush=True)
     return [_figure("float32: share with the label of a full prefill", _alike(cached, full), 1.0)]
+
+
+def _int8(scorer: Scorer, task: Task, args: argparse.Namespace) -> list[dict[str, object]]:
+    """Rounded weights against full ones on a CPU; the model stays rounded."""
+    items = dialogues(args.rows, args.own)
+    scorer.score(task, items, {})
+    full, seconds = _timed(lambda: scorer.score(task, items, {}), times=3)
+    int8.quantise(scorer.loaded.model)
+    scorer.forget()
+    scorer.score(task, items, {})
+    rounded, rounded_seconds = _timed(lambda: scorer.score(task, items, {}), times=3)
+    alike, ratio = _alike(full.log_probs, rounded.log_probs), seconds / rounded_seconds
+    rate = len(items) / rounded_seconds
+    print(f"int8 weights    {rate:10.1f} rows/s, {ratio:.2f} times those of full ones; same label in {alike:.3f}")
+    return [
+        _figure("int8: rows/s over full weights", ratio, 1.0),
+        _figure("int8: share of rows with the same label", alike, 1.0),
+    ]
 
 
 def _starved(scorer: Scorer, task: Task, args: argparse.Namespace) -> list[dict[str, object]]:

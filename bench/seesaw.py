@@ -44,7 +44,7 @@ def main() -> None:
         lessons.append(Lesson(task, items, gold, group_keys(items), contents_of(items)))
     seeds = range(settings.fit.seed, settings.fit.seed + args.seeds)
     found = seesaw_runs.measure(
-        lambda: Scorer.load(model.model),
+        lambda: Scorer.to_train(model.model),
         lessons,
         lora,
         seeds,

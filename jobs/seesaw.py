@@ -72,7 +72,7 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
         with log.stage("train"):
             seeds = range(settings.fit.seed, settings.fit.seed + args.seeds)
             found = seesaw_runs.measure(
-                lambda: Scorer.load(model.model), lessons, model.lora, seeds, _say, voter=args.model
+                lambda: Scorer.to_train(model.model), lessons, model.lora, seeds, _say, voter=args.model
             )
         if parent is not None:
             log.release_id = keep(lake, settings, parent, found).manifest.release_id

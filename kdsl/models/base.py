@@ -63,6 +63,12 @@ class Base:
             self._merged = True
         self._worn = name
 
+    def keep_on(self) -> None:
+        """Add the one adapter that was made for it to its weights, for good: nobody else can use it."""
+        if self._wrapped is not None:
+            adapter.merge(self._wrapped)
+        self._merged = True
+
 
 def shared(settings: ModelSettings) -> Base:
     """The base model of those settings: the one that is loaded already in this process, as long as anybody holds it.

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kdsl import tally
 from kdsl.dialogue import Item
 from kdsl.errors import BadRow, ConfigError
-from kdsl.models import checkpoint, memory, prefix
+from kdsl.models import checkpoint, int8, memory, prefix
 from kdsl.models.ahead import Coming, ahead
 from kdsl.models.batching import Batch, Encoded, collate, plan
 from kdsl.models.codes import codes, orders
@@ -58,15 +58,24 @@ class ModelSettings(BaseModel):
     window: int = Field(256, ge=1, le=65_536, description="items in a row that are sorted by length together")
     threads: int = Field(2, ge=1, le=64, description="threads that decode pictures ahead of the model")
 
+    weights: Literal["full", "int8"] = Field(
+        "full", description="int8: on a CPU, labels are scored with rounded weights, faster and in less memory"
+    )
+
     def loaded(self) -> checkpoint.Loaded:
-        """The checkpoint, loaded anew.
+        """The checkpoint, loaded anew, its weights in full.
 
         Raises:
-            ConfigError: see `kdsl.models.checkpoint`.
+            ConfigError: int8 weights are asked for on a GPU; or see `kdsl.models.checkpoint`.
         """
+        device = checkpoint.device_of(self.device)
+        if self.weights == "int8" and device != "cpu":
+            raise ConfigError(
+                f"weights: int8 is for CPUs and device: {self.device} means {device}; set device: cpu or weights: full."
+            )
         return checkpoint.load(
             self.path,
-            device=checkpoint.device_of(self.device),
+            device=device,
             max_pixels=self.max_pixels,
             min_pixels=self.min_pixels,
             allow_download=self.allow_download,
@@ -132,12 +141,28 @@ class Scorer:
 
     @classmethod
     def load(cls, settings: ModelSettings) -> "Scorer":
-        """Load the checkpoint of the settings.
+        """Load the checkpoint of the settings, to score with it as it is.
 
         Raises:
-            ConfigError: see `kdsl.models.checkpoint`.
+            ConfigError: see `ModelSettings.loaded`.
+        """
+        return cls.to_train(settings).ready()
+
+    @classmethod
+    def to_train(cls, settings: ModelSettings) -> "Scorer":
+        """The same with its weights in full, to be adapted before it is `ready`.
+
+        Raises:
+            ConfigError: see `ModelSettings.loaded`.
         """
         return cls(settings.loaded(), settings)
+
+    def ready(self) -> "Scorer":
+        """Itself, with the weights in the numbers that the settings want; no adapter can be put on after that."""
+        if self.settings.weights == "int8":
+            int8.quantise(self.loaded.model)
+            self.forget()
+        return self
 
     def plan(self, task: Task) -> Plan:
         """How the task is asked of this model.

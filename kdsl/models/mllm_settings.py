@@ -24,6 +24,9 @@ class LoraSettings(BaseModel):
     held_out: float = Field(
         0.2, ge=0, lt=1, description="share of each label's examples kept apart to stop by; 0: none"
     )
+    average: float = Field(
+        0.0, ge=0, lt=1, description="where nothing is held out: share of the last steps whose adapters are averaged"
+    )
     evaluate_every: int = Field(20, ge=1, description="steps between two looks at the held-out examples")
     patience: int = Field(5, ge=1, description="looks without a gain after which training stops")
     save_every: int = Field(20, ge=1, description="steps that a kill can cost")

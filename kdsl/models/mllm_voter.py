@@ -110,9 +110,9 @@ def fit_of(name: str) -> Fit:
             )
         if settings.post_train:
             must_teach(task, items, gold)
-        scorer = Scorer.load(settings.model)
+        scorer = Scorer.to_train(settings.model)
         if not settings.post_train:
-            return MllmVoter(task, scorer)
+            return MllmVoter(task, scorer.ready())
         lesson = Lesson(task, items, gold, groups, contents_of(items))
         return _taught(scorer, lesson, settings, settings.lora, seed=seed, report=report)
 
@@ -132,7 +132,7 @@ def again_of(name: str) -> Fit:
         if settings.lora.refit == "anew":
             return fit_of(name)(task, items, gold, groups, seed=seed, **options)
         lesson = Lesson(task, items, gold, groups, contents_of(items))
-        scorer = Scorer.load(settings.model)  # the other one's weights hold the first adapter
+        scorer = Scorer.to_train(settings.model)  # the other one's weights hold the first adapter
         return _taught(scorer, lesson, settings, settings.lora.going_on, seed=seed, start=first.files[adapter.WEIGHTS])
 
     return again
@@ -157,7 +157,7 @@ def _taught(
         adapted = post_train(scorer, [lesson], lora, seed=seed, folder=folder, report=report, start=known)
         files = {name: (folder / name).read_bytes() for name in (adapter.WEIGHTS, adapter.FACTS)}
         shutil.rmtree(folder)
-    return MllmVoter(lesson.task, scorer, adapted, files)
+    return MllmVoter(lesson.task, scorer.ready(), adapted, files)
 
 
 def fingerprints(settings: Mapping[str, MllmSettings]) -> dict[str, str]:
@@ -198,17 +198,21 @@ def load(folder: Path, task: Task) -> MllmVoter:
         raise ReleaseError(
             f"voter: {folder} was made for other labels of task {saved.task!r} than the taxonomy has; run fit again."
         )
-    base = shared(saved.model)
+    rounded = saved.model.weights == "int8"  # with its adapter in them: nobody else can use such weights
+    base = Base(saved.model.loaded()) if rounded else shared(saved.model)
     if base.loaded.fingerprint != saved.fingerprint:
         raise ReleaseError(
             f"voter: the model in {saved.model.path} is not the one that {folder} was made with; put the same "
             "checkpoint there, or run fit again."
         )
     scorer = Scorer(base.loaded, saved.model)
+    worn = base.join(folder if saved.adapted else None, task)
+    if rounded:
+        base.keep_on()
+        scorer.ready()
     if not saved.adapted:
-        return MllmVoter(task, scorer, base=base, worn=base.join(None, task))
+        return MllmVoter(task, scorer, base=base, worn=worn)
     files = {
         name: (folder / name).read_bytes() for name in (adapter.WEIGHTS, adapter.FACTS) if (folder / name).exists()
     }
-    worn = base.join(folder, task)
     return MllmVoter(task, scorer, adapter.facts_of(folder), files, base, worn)

@@ -49,6 +49,10 @@ class Tuning:
         )
         self.learned = [value for value in model.parameters() if value.requires_grad]
         self.optimizer = torch.optim.AdamW(self.learned, lr=settings.rate, weight_decay=0.01)
+        self.mean: list[
+            torch.Tensor
+        ] = []  # of the learned weights after each of the last steps, and how many those are
+        self.averaged = 0
         if settings.checkpointing:
             model.activation_checkpointing_enable()
 
@@ -70,12 +74,15 @@ class Tuning:
             total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(self.learned, 1.0)
         self.optimizer.step()
+        if step >= self.settings.steps * (1 - self.settings.average):
+            self._average()
         return total
 
     def look(self, state: State) -> float:
         """Held-out weighted F1, mean over the tasks; keeps the best adapter and ends the run after too many misses.
 
-        Where nothing is held out the last adapter is the best. Equal scores: the one with the higher likelihood.
+        Where nothing is held out the last adapter, or the mean of the last ones, is the best. Equal scores: the one
+        with the higher likelihood.
         """
         found = self.held_out()
         score = sum(one.score for one in found.values()) / len(found) if found else 0.0
@@ -83,7 +90,8 @@ class Tuning:
         more = score > state.best_score or likelihood > state.best_likelihood * (1 - GAIN)
         state.misses = 0 if more or not found else state.misses + 1
         if (score, likelihood) > (state.best_score, state.best_likelihood) or not found:
-            state.best, state.best_step = adapter.weights(self.wrapped), state.step
+            state.best = adapter.weights(self.wrapped) if found else self._mean_weights()
+            state.best_step = state.step
             state.best_score, state.best_likelihood = score, likelihood
         state.ended = state.misses >= self.settings.patience
         return score
@@ -126,6 +134,8 @@ class Tuning:
         for at, value in enumerate(self.learned):
             for name, moment in self.optimizer.state[value].items():
                 found[f"adam/{at}/{name}"] = moment.detach().cpu().clone()
+        for at, mean in enumerate(self.mean):
+            found[f"mean/{at}"] = mean.cpu().clone()
         return found
 
     def restore(self, state: State) -> None:
@@ -135,6 +145,11 @@ class Tuning:
             return
         adapter.put(self.wrapped, now)
         device = self.scorer.loaded.model.device
+        self.mean = [
+            state.moments[f"mean/{at}"].to(device) for at in range(len(self.learned)) if f"mean/{at}" in state.moments
+        ]
+        first = math.ceil(self.settings.steps * (1 - self.settings.average))
+        self.averaged = max(0, state.step - first) if self.mean else 0
         for at, value in enumerate(self.learned):
             own = f"adam/{at}/"
             self.optimizer.state[value] = {
@@ -143,6 +158,24 @@ class Tuning:
                 if name.startswith(own)
             }
         state.moments = {}
+
+    def _average(self) -> None:
+        """Put the weights as they stand into the mean (Polyak and Juditsky 1992)."""
+        self.averaged += 1
+        if not self.mean:
+            self.mean = [value.detach().clone() for value in self.learned]
+        for mean, value in zip(self.mean, self.learned, strict=True):
+            mean.lerp_(value.detach(), 1 / self.averaged)
+
+    def _mean_weights(self) -> "dict[str, torch.Tensor]":
+        """The adapter with the mean in it, if there is one; the weights go on from where they stand."""
+        now = [value.detach().clone() for value in self.learned]
+        for value, mean in zip(self.learned, self.mean or now, strict=True):
+            value.data.copy_(mean)
+        found = adapter.weights(self.wrapped)
+        for value, own in zip(self.learned, now, strict=True):
+            value.data.copy_(own)
+        return found
 
     def close(self) -> None:
         """Merge the adapter that stands in the model now."""

@@ -11,10 +11,11 @@ from random import Random
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
 from kdsl.dialogue import Item, Turn
 from kdsl.errors import ConfigError, ReleaseError
-from kdsl.models import augment, mllm_voter
+from kdsl.models import adapter, augment, mllm_voter
 from kdsl.models.apart import Order, learn
 from kdsl.models.augment import AugmentSettings
 from kdsl.models.lessons import Lesson, course
@@ -22,6 +23,7 @@ from kdsl.models.lora import post_train
 from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings, MllmSettings
 from kdsl.models.mllm_voter import fit_of
+from kdsl.models.tuning import Tuning
 from kdsl.models.voter import Voter
 
 WORDS = {
@@ -65,8 +67,6 @@ def test_pictures_and_the_vision_part_can_be_trained(settings, scene, pictures, 
     scorer = Scorer.load(settings)
     before = scorer.score(scene, pictures, contents).log_probs
     post_train(scorer, [given], told, seed=1, folder=tmp_path)
-    from safetensors.torch import load_file
-
     learned = load_file(tmp_path / "adapter.safetensors")
     assert any(".visual." in name and value.abs().max() > 0 for name, value in learned.items() if "lora_B" in name)
     assert np.abs(scorer.score(scene, pictures, contents).log_probs - before).max() > 1e-3
@@ -74,8 +74,6 @@ def test_pictures_and_the_vision_part_can_be_trained(settings, scene, pictures, 
 
 def test_the_vision_part_stays_frozen_by_default(settings, intent, tmp_path):
     post_train(Scorer.load(settings), [lesson(intent)], QUICK.model_copy(update={"steps": 2}), seed=1, folder=tmp_path)
-    from safetensors.torch import load_file
-
     names = list(load_file(tmp_path / "adapter.safetensors"))
     assert names
     assert not any(".visual." in name for name in names)
@@ -125,7 +123,7 @@ SCRIPT = """
     from kdsl.taxonomy import Task
     settings = ModelSettings.model_validate_json({settings!r})
     task = Task.model_validate_json({task!r})
-    told = QUICK.model_copy(update=dict(steps=30, save_every=2, evaluate_every=4, dropout=0.1))
+    told = QUICK.model_copy(update=dict(steps=30, save_every=2, evaluate_every=4, dropout=0.1, **{more!r}))
     def slow(progress):
         print(progress.step, flush=True)
         time.sleep({pause})
@@ -133,11 +131,12 @@ SCRIPT = """
 """
 
 
-def test_a_killed_run_goes_on_to_the_same_adapter(settings, intent, tmp_path):
+@pytest.mark.parametrize("more", [{}, {"average": 0.9, "held_out": 0.0}])
+def test_a_killed_run_goes_on_to_the_same_adapter(settings, intent, tmp_path, more):
     def script(folder, pause):
         told = SCRIPT.format(
             here=os.path.dirname(__file__), settings=settings.model_dump_json(), task=intent.model_dump_json(),
-            folder=str(folder), pause=pause,
+            folder=str(folder), pause=pause, more=more,
         )  # fmt: skip
         return [sys.executable, "-c", textwrap.dedent(told)]
 
@@ -149,13 +148,26 @@ def test_a_killed_run_goes_on_to_the_same_adapter(settings, intent, tmp_path):
     killed.wait()
     states = list((tmp_path / "killed" / "unfinished").glob("step-*"))
     assert len(states) == 1
-    told = QUICK.model_copy(update={"steps": 30, "save_every": 2, "evaluate_every": 4, "dropout": 0.1})
+    told = QUICK.model_copy(update={"steps": 30, "save_every": 2, "evaluate_every": 4, "dropout": 0.1, **more})
     seen = []
     post_train(Scorer.load(settings), [lesson(intent)], told, seed=3, folder=tmp_path / "killed", report=seen.append)
     assert seen[0].step == int(states[0].name.removeprefix("step-")) + 1 > 8
     post_train(Scorer.load(settings), [lesson(intent)], told, seed=3, folder=tmp_path / "whole")
     for name in ("adapter.safetensors", "adapter.json"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_the_last_adapters_are_averaged_where_nothing_is_held_out(settings, intent, tmp_path):
+    told = QUICK.model_copy(update={"steps": 4, "average": 0.5, "held_out": 0.0})
+    post_train(Scorer.load(settings), [lesson(intent)], told, seed=1, folder=tmp_path)
+    found = load_file(tmp_path / "adapter.safetensors")
+    run, after = Tuning(Scorer.load(settings), [lesson(intent)], told, 1), []
+    for step in range(4):
+        run.step(step)
+        after.append(adapter.weights(run.wrapped))
+    assert (after[3][next(iter(found))] - after[2][next(iter(found))]).abs().max() > 1e-4
+    for name, value in found.items():
+        np.testing.assert_allclose(value, (after[2][name] + after[3][name]) / 2, atol=1e-6)
 
 
 def test_the_state_of_another_run_is_refused(settings, intent, tmp_path):
@@ -313,3 +325,36 @@ def test_an_adapter_for_other_labels_or_another_base_is_refused(fitted, intent, 
     (tmp_path / "adapter.safetensors").write_bytes(b"x" * 20)
     with pytest.raises(ReleaseError, match="missing or damaged"):
         mllm_voter.load(tmp_path, intent)
+
+
+def test_rounded_weights_hold_the_adapter_and_answer_nearly_alike(settings, intent, dialogues, tmp_path):
+    given = lesson(intent)
+    plain = MllmSettings(**settings.model_dump(), lora=QUICK.model_copy(update={"steps": 30, "held_out": 0.0}))
+    rounded = plain.model_copy(update={"weights": "int8"})
+    items = [*given.items, *dialogues]
+    said = {}
+    for name, told in {
+        "full": plain,
+        "int8": rounded,
+        "as it is": rounded.model_copy(update={"post_train": False}),
+    }.items():
+        voter = fit_of("small")(intent, given.items, given.gold, given.groups, seed=1, small=told)
+        said[name] = voter.log_probs(items)
+        voter.save(tmp_path / name)
+        again = mllm_voter.load(tmp_path / name, intent)
+        np.testing.assert_allclose(again.log_probs(items), said[name], atol=1e-4 if name == "full" else 1e-2)
+        layers = [layer for layer in again.scorer.loaded.model.modules() if getattr(layer, "whole", None) is not None]
+        assert bool(layers) == (name != "full")
+        alone = np.concatenate([again.log_probs([item]) for item in items])
+        np.testing.assert_allclose(alone, again.log_probs(items), atol=1e-2)  # a number may be rounded the other way
+    assert (said["full"].argmax(1) == said["int8"].argmax(1)).mean() >= 0.95
+    assert 1e-5 < np.abs(np.exp(said["full"]) - np.exp(said["int8"])).max() < 0.1
+    assert np.abs(said["as it is"] - said["int8"]).max() > 0.1
+
+
+def test_rounded_weights_are_refused_on_a_gpu(settings, monkeypatch):
+    monkeypatch.setattr("kdsl.models.checkpoint.device_of", lambda _: "cuda:0")
+    with pytest.raises(
+        ConfigError, match=r"weights: int8 is for CPUs and device: auto means cuda:0; set device: cpu or"
+    ):
+        settings.model_copy(update={"weights": "int8", "device": "auto"}).loaded()
