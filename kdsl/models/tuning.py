@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from kdsl.metrics import weighted_f1
 from kdsl.models import adapter, prefix, progress
+from kdsl.models.averaged import Mean
 from kdsl.models.batching import Encoded, collate
 from kdsl.models.codes import codes
 from kdsl.models.lessons import Course, Lesson, Shown, course
@@ -49,10 +51,7 @@ class Tuning:
         )
         self.learned = [value for value in model.parameters() if value.requires_grad]
         self.optimizer = torch.optim.AdamW(self.learned, lr=settings.rate, weight_decay=0.01)
-        self.mean: list[
-            torch.Tensor
-        ] = []  # of the learned weights after each of the last steps, and how many those are
-        self.averaged = 0
+        self.mean = Mean()
         if settings.checkpointing:
             model.activation_checkpointing_enable()
 
@@ -74,8 +73,8 @@ class Tuning:
             total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(self.learned, 1.0)
         self.optimizer.step()
-        if step >= self.settings.steps * (1 - self.settings.average):
-            self._average()
+        if step >= self._averaged_from:
+            self.mean.add(self.learned)
         return total
 
     def look(self, state: State) -> float:
@@ -90,8 +89,8 @@ class Tuning:
         more = score > state.best_score or likelihood > state.best_likelihood * (1 - GAIN)
         state.misses = 0 if more or not found else state.misses + 1
         if (score, likelihood) > (state.best_score, state.best_likelihood) or not found:
-            state.best = adapter.weights(self.wrapped) if found else self._mean_weights()
-            state.best_step = state.step
+            with nullcontext() if found else self.mean.inside(self.learned):
+                state.best, state.best_step = adapter.weights(self.wrapped), state.step
             state.best_score, state.best_likelihood = score, likelihood
         state.ended = state.misses >= self.settings.patience
         return score
@@ -134,9 +133,7 @@ class Tuning:
         for at, value in enumerate(self.learned):
             for name, moment in self.optimizer.state[value].items():
                 found[f"adam/{at}/{name}"] = moment.detach().cpu().clone()
-        for at, mean in enumerate(self.mean):
-            found[f"mean/{at}"] = mean.cpu().clone()
-        return found
+        return found | self.mean.state()
 
     def restore(self, state: State) -> None:
         """Go on from a saved state; a fresh one changes nothing."""
@@ -145,11 +142,7 @@ class Tuning:
             return
         adapter.put(self.wrapped, now)
         device = self.scorer.loaded.model.device
-        self.mean = [
-            state.moments[f"mean/{at}"].to(device) for at in range(len(self.learned)) if f"mean/{at}" in state.moments
-        ]
-        first = math.ceil(self.settings.steps * (1 - self.settings.average))
-        self.averaged = max(0, state.step - first) if self.mean else 0
+        self.mean.restore(state.moments, state.step - self._averaged_from, device)
         for at, value in enumerate(self.learned):
             own = f"adam/{at}/"
             self.optimizer.state[value] = {
@@ -159,23 +152,9 @@ class Tuning:
             }
         state.moments = {}
 
-    def _average(self) -> None:
-        """Put the weights as they stand into the mean (Polyak and Juditsky 1992)."""
-        self.averaged += 1
-        if not self.mean:
-            self.mean = [value.detach().clone() for value in self.learned]
-        for mean, value in zip(self.mean, self.learned, strict=True):
-            mean.lerp_(value.detach(), 1 / self.averaged)
-
-    def _mean_weights(self) -> "dict[str, torch.Tensor]":
-        """The adapter with the mean in it, if there is one; the weights go on from where they stand."""
-        now = [value.detach().clone() for value in self.learned]
-        for value, mean in zip(self.learned, self.mean or now, strict=True):
-            value.data.copy_(mean)
-        found = adapter.weights(self.wrapped)
-        for value, own in zip(self.learned, now, strict=True):
-            value.data.copy_(own)
-        return found
+    @property
+    def _averaged_from(self) -> int:
+        return math.ceil(self.settings.steps * (1 - self.settings.average))
 
     def close(self) -> None:
         """Merge the adapter that stands in the model now."""
