@@ -25,13 +25,7 @@ def elsewhere(spark: "SparkSession", settings: Settings, run: ledger.Run) -> Ite
     Where Spark schedules no GPUs and a model may still use one, one order follows the other: two models must not
     meet on one GPU.
     """
-    granted = "spark.task.resource.gpu.amount" in settings.spark.conf
-    slots = (
-        SLOTS
-        if granted or all(one.device == "cpu" for one in (settings.fit.small, settings.fit.large) if one.path)
-        else 1
-    )
-    with ThreadPoolExecutor(slots) as pool:
+    with ThreadPoolExecutor(_slots(settings)) as pool:
 
         def start(orders: Sequence[Order]) -> Coming:
             # The largest model first: the others fit in beside it.
@@ -47,6 +41,12 @@ def elsewhere(spark: "SparkSession", settings: Settings, run: ledger.Run) -> Ite
             pool.shutdown(wait=False, cancel_futures=True)
             spark.sparkContext.cancelAllJobs()
             raise
+
+
+def _slots(settings: Settings) -> int:
+    granted = "spark.task.resource.gpu.amount" in settings.spark.conf
+    models = [one for one in (settings.fit.small, settings.fit.large) if one.path]
+    return SLOTS if granted or all(one.device == "cpu" for one in models) else 1
 
 
 def _learned(spark: "SparkSession", order: Order, run: ledger.Run) -> Done:

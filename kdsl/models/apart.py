@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,4 +80,4 @@ def learn(order: Order) -> Done:
 
 def in_turn(orders: Sequence[Order]) -> Coming:
     """Each learned in this process, when it is waited for."""
-    return {(order.task.name, order.voter): lambda order=order: learn(order) for order in orders}  # type: ignore[misc]
+    return {(order.task.name, order.voter): partial(learn, order) for order in orders}
