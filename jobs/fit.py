@@ -63,7 +63,7 @@ def fit(lake: Lake, settings: Settings) -> Release:
             }
         )
         run.count("examples", len(taught.keys))
-        found = _learn(lake.spark, Shelf(lake.spark, settings), settings, wanted, taught, hands, run=run)
+        found = _learn(Shelf(lake.spark, settings), settings, wanted, taught, hands, run=run)
         promote, reason = registry.verdict(lake, settings, found.manifest)
         registry.register(lake, found, promote=promote, reason=reason)
         console.say(reason)
@@ -71,7 +71,6 @@ def fit(lake: Lake, settings: Settings) -> Release:
 
 
 def _learn(
-    spark: "SparkSession",
     shelf: Shelf,
     settings: Settings,
     wanted: Taxonomy,
@@ -84,7 +83,7 @@ def _learn(
     if (known := shelf.found(release_id)) is not None:
         console.say(f"nothing new to learn: {release_id} was learned from the same gold with the same settings")
         return known
-    with post_training.elsewhere(spark, settings, run) as start:
+    with post_training.elsewhere(shelf.spark, settings, run) as start:
         trained = training.train(
             wanted, taught.by_task, settings.fit, run.stage, hands, only_teach=taught.only_teach, start=start
         )
