@@ -19,7 +19,6 @@ from kdsl import metrics
 from kdsl.config import Settings
 from kdsl.errors import ConfigError
 from kdsl.metrics import Cells
-from kdsl.models.mllm_voter import NAMES
 from kdsl.release import Release
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ def evaluate(lake: Lake, settings: Settings, release: Release, split: str) -> di
         "tasks": tasks,
         "voters": voters,
     }
-    _show(report, {name: release.manifest.settings.get(name, {}).get("called", "") for name in NAMES})
+    _show(report, release.manifest.called)
     return report
 
 
@@ -132,7 +131,7 @@ def _show(report: dict[str, Any], called: Mapping[str, str]) -> None:
             interval = f"{f['low']:.3f} to {f['high']:.3f}"
             table.add_row(
                 task,
-                f"{who} ({called[who]})" if called.get(who) else who,
+                f"{who} ({called[who]})" if who in called else who,
                 f"{f['weighted_f1']:.3f}",
                 interval,
                 f"{f['macro_f1']:.3f}",

@@ -138,6 +138,15 @@ class Manifest(BaseModel):
     """task -> when its voter `large` is asked; tasks that have it beside others."""
     files: dict[str, str] = {}
 
+    @property
+    def called(self) -> dict[str, str]:
+        """Voter -> what the settings call its model, of those that are called something."""
+        return {
+            name: str(one["called"])
+            for name, one in self.settings.items()
+            if isinstance(one, dict) and one.get("called")
+        }
+
     def voter_digest(self, task: str, voter: str) -> str:
         """Names what a voter is made of, and how it reads: the same say the same of an input, in whatever release."""
         start = f"voters/{task}/{voter}/"

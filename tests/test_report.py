@@ -129,6 +129,20 @@ def task(name: str, labels: tuple[str, ...], *, nights: int, rules: bool = True,
     )
 
 
+def test_a_voter_without_a_say_is_told_with_its_own_rows_and_what_its_model_is_called() -> None:
+    small = {"small": Estimate(0.3, 0.1, 0.5, 7)}
+    part = replace(
+        task("intent", ("a", "b"), nights=1),
+        voters=("linear", "rules", "small"),
+        idle=("small",),
+        called={"small": "miniature"},
+    )
+    text = is_whole(page(content(replace(part, scores={**part.scores, **small}, gains={**part.gains, **small})))).text
+    assert "small (miniature) alone, on 7" in text
+    assert "pool of those with a say" in text
+    assert "No say: small" in text
+
+
 def content(*tasks: TaskPart, name: str = "demo", seesaw: SeeSaw | None = None) -> Content:
     return Content("rel-0123456789ab", name, datetime(2026, 1, 1, tzinfo=UTC), "", tasks, seesaw)
 

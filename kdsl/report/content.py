@@ -68,6 +68,7 @@ class TaskPart:
     gains: Mapping[str, Estimate]
     """Voter -> weighted F1 of the pool less the voter's, on the same rows."""
     weights: Mapping[str, float]
+    """Of those with a say."""
     confusion: Confusion
     """Gold against what the release says, in items; of the nights where they have gold, else held-out examples."""
     of_nights: bool
@@ -78,6 +79,10 @@ class TaskPart:
     """Examples that the release learned from, by label."""
     night_counts: Mapping[str, int] = field(default_factory=dict)
     """Items of the nights, by label given."""
+    idle: tuple[str, ...] = ()
+    """Voters without a say, scored on a hold-out of their own."""
+    called: Mapping[str, str] = field(default_factory=dict)
+    """Voter -> what its model is called, of those that are called something."""
     reliability: Mapping[str, Reliability] = field(default_factory=dict)
     asking: Asking | None = None
     """When the voter `large` is asked, and what other budgets would give; None where it is not beside others."""

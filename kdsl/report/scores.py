@@ -16,7 +16,7 @@ def by_task(task: TaskPart) -> Markup:
     """Held-out weighted F1 of the whole and of each part."""
     fused = task.scores["fused"]
     rows = [
-        interval_row(_name(name), score, _percent, WHOLE if name == "fused" else PART, told(score))
+        interval_row(_name(name, task), score, _percent, WHOLE if name == "fused" else PART, told(score))
         for name, score in _ordered(task)
     ]
     return joined(
@@ -91,12 +91,13 @@ def _ordered(task: TaskPart) -> list[tuple[str, Estimate]]:
     return [(name, task.scores[name]) for name in known if name in task.scores]
 
 
-def _name(name: str) -> str:
+def _name(name: str, task: TaskPart) -> str:
     if name == "fused":
         return "as a whole"
     if name == POOL:
-        return "pool of all"
-    return f"{name} alone"
+        return "pool of those with a say" if task.idle else "pool of all"
+    called = f" ({task.called[name]})" if name in task.called else ""
+    return f"{name}{called} alone" + (f", on {task.scores[name].n:,}" if name in task.idle else "")
 
 
 def _verdict(task: TaskPart) -> str:
@@ -107,7 +108,8 @@ def _verdict(task: TaskPart) -> str:
 
 def _weights(task: TaskPart) -> str:
     said = ", ".join(f"{name} {weight:.2f}" for name, weight in task.weights.items())
-    return f"Weights in the pool: {said}. Differences are nested and paired; an interval across 0 proves nothing."
+    idle = f" No say: {', '.join(task.idle)}, with whom answers on their hold-out are no better." if task.idle else ""
+    return f"Weights in the pool: {said}.{idle} Differences are nested and paired; an interval across 0 proves nothing."
 
 
 def _percent(share: float) -> float:
