@@ -1,34 +1,41 @@
 """Weighted F1 on the visible records of the challenge: each voter alone, fused, and other ways to fuse.
 
+With `--texts` the same table of Banking77 and Bitext: 13 examples a label, so that a fold of five learns from ten. With
+`--large` the checkpoint of a text model stands in as `large` there, scored once as it is, without learning.
+
 Voters are scored on out-of-fold predictions. What is fitted on those (the pool) is scored by folds of its own: no
 row is judged by anything that it had a part in. Values and interval ends are means over the seeds.
 """
 
 import argparse
+import functools
 import json
 import time
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import mire
+from bench import mire, rule_data
 from bench.fusions import systems
 from kdsl import metrics
 from kdsl.config import ReaderSettings
-from kdsl.dialogue import Item
+from kdsl.dialogue import Item, Turn
 from kdsl.folds import group_keys
 from kdsl.fusion import held_out as votes
 from kdsl.fusion.held_out import HeldOut, held_out
-from kdsl.learn import hear
+from kdsl.learn import Heard, hear
 from kdsl.metrics import Confusion, Estimate
+from kdsl.models.mllm_settings import MllmSettings
+from kdsl.models.mllm_voter import fit_of
 from kdsl.models.voter import kind
 from kdsl.ocr import Reader
 from kdsl.taxonomy import Task
 
 AIM = 0.80
+PER_LABEL = 13
 RESAMPLES = 1_000
 
 
@@ -37,24 +44,24 @@ def main() -> None:
     options = mire.parser(__doc__)
     options.add_argument("--voters", nargs="+", default=["rules", "linear"])
     options.add_argument("--tasks", nargs="+", default=["intent", "scene"])
+    options.add_argument("--texts", nargs="+", choices=("banking77", "bitext"), help="these in place of the records")
+    options.add_argument("--large", help="checkpoint of a model that scores the texts as the voter `large`")
     options.add_argument("--kept", type=Path, help="folder that keeps the held-out votes of this code, to fuse again")
     options.set_defaults(folds=5)
     args = options.parse_args()
-    found = mire.records(args.mire)
-    reader = Reader(ReaderSettings(), threads=2)
     table: dict[str, dict[str, list[Confusion]]] = defaultdict(lambda: defaultdict(list))
-    for name in args.tasks:
-        pictures, _ = mire.read(args.mire, mire.names(found, name), reader, args.cache)
-        items, gold = mire.examples(found, name, pictures)
+    for task, items, gold in _texts(args) if args.texts else _records(args):
         for seed in range(1, args.seeds + 1):
             begun = time.monotonic()
-            held, took = _heard(mire.task(name), items, gold, args, seed)
+            held, took = _heard(task, items, gold, args, seed)
             for system, said in systems(held, seed):
                 guesses = [None if place < 0 else held.labels[place] for place in said]
-                table[system][name].append(metrics.confusion([held.labels[place] for place in held.gold], guesses))
-                print(f"{name:8} seed {seed} {system:24} {metrics.estimate(table[system][name][-1], seed=seed)}")
-            print(f"{name:8} seed {seed} seconds {took} in all {time.monotonic() - begun:.0f}", flush=True)
-    print(f"\n{'':24} " + " ".join(f"{name:>28}" for name in (*args.tasks, "mean of the tasks")))
+                cells = metrics.confusion([held.labels[place] for place in held.gold], guesses)
+                table[system][task.name].append(cells)
+                print(f"{task.name:8} seed {seed} {system:24} {metrics.estimate(cells, seed=seed)}")
+            print(f"{task.name:8} seed {seed} seconds {took} in all {time.monotonic() - begun:.0f}", flush=True)
+    names = args.texts or args.tasks
+    print(f"\n{'':24} " + " ".join(f"{name:>28}" for name in (*names, "mean of the tasks")))
     overall = {}
     for system, by_task in table.items():
         drawn = {name: _drawn(matrices) for name, matrices in by_task.items()}
@@ -66,9 +73,39 @@ def main() -> None:
         overall[system] = shown[-1]
         print(f"{system:24} " + " ".join(f"{each!s:>28}" for each in shown))
     best = max(overall, key=lambda system: overall[system].value)
+    if args.texts:  # there is no aim for these but to be no worse than the best part
+        parts = max(overall[name].value for name in _voters(args))
+        gain = overall["fused: pool"].value - parts
+        print(json.dumps(mire.figure(f"quality: {', '.join(names)}: pool less its best part", gain, 0.0, gain >= 0)))
+        return
     print(
         json.dumps(mire.figure(f"quality: mean of tasks, {best}", overall[best].value, AIM, overall[best].value >= AIM))
     )
+
+
+def _records(args: argparse.Namespace) -> Iterator[tuple[Task, list[Item], list[str]]]:
+    found = mire.records(args.mire)
+    reader = Reader(ReaderSettings(), threads=2)
+    for name in args.tasks:
+        pictures, _ = mire.read(args.mire, mire.names(found, name), reader, args.cache)
+        yield mire.task(name), *mire.examples(found, name, pictures)
+
+
+def _texts(args: argparse.Namespace) -> Iterator[tuple[Task, list[Item], list[str]]]:
+    for name in args.texts:
+        data = rule_data.text_data(name, 1)
+        counts: Counter[str] = Counter()
+        items, gold = [], []
+        for row, (text, label) in enumerate(zip(data.texts, data.gold, strict=True)):
+            counts[label] += 1
+            if counts[label] <= PER_LABEL:
+                items.append(Item(f"{name}/{row}", "intent", (Turn("user", text),)))
+                gold.append(label)
+        yield data.task.model_copy(update={"name": name}), items, gold
+
+
+def _voters(args: argparse.Namespace) -> list[str]:
+    return [*args.voters, *(["large"] if args.large else [])]
 
 
 def _heard(
@@ -77,13 +114,16 @@ def _heard(
     """The held-out votes of all voters, and the seconds that those not kept took."""
     groups = group_keys(items)
     held, took = held_out(task.label_names, [item.item_id for item in items], gold, groups, {}), {}
-    for name in args.voters:
+    for name in _voters(args):
         file = args.kept / f"{task.name}-{name}-{args.folds}-{seed}.npz" if args.kept else None
         if file and file.is_file():
             alone = votes.load(file)
         else:
             begun = time.monotonic()
-            heard = hear(kind(name), task, items, gold, folds=args.folds, seed=seed, groups=groups)
+            if name == "large":
+                heard = _as_it_is(task, tuple(items), args.large)
+            else:
+                heard = hear(kind(name), task, items, gold, folds=args.folds, seed=seed, groups=groups)
             alone = held.only(()).with_voter(name, heard.log_probs, heard.asked, heard.facts)
             took[name] = round(time.monotonic() - begun)
             if file:
@@ -92,6 +132,14 @@ def _heard(
         facts = alone.facts if len(alone.facts.row) else None
         held = held.with_voter(name, alone.said[name], alone.asked[name], facts)
     return held, took
+
+
+@functools.cache
+def _as_it_is(task: Task, items: tuple[Item, ...], checkpoint: str) -> Heard:
+    """What a model that learned from none of the items says of them: the same for every seed."""
+    model = MllmSettings(path=checkpoint, device="cpu", own_tokens=128, post_train=False)
+    said = fit_of("large")(task, [], [], [], seed=0, large=model).log_probs(items)
+    return Heard(said, np.ones(len(items), bool), None)
 
 
 def _drawn(matrices: Sequence[Confusion]) -> NDArray[np.float64]:
