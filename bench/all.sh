@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every bench in turn; what each prints last goes to the end as well. MIRE=folder of the challenge's records, where there.
-set -u
+set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 mire=${MIRE:-../shared/mire}
 last=()

@@ -13,12 +13,12 @@ look() { candidates | while read -r home; do if fits "$home"; then echo "$home";
 home=$(look)
 if [ -z "$home" ] && [ "${1:-}" = --install ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo "installing openjdk-17-jre-headless ..." >&2
-  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq openjdk-17-jre-headless; } >&2
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq openjdk-17-jre-headless; } >&2 || true
   home=$(look)
 fi
 if [ -z "$home" ]; then
   echo "Java 17 or 21 is needed: JAVA_HOME is '${JAVA_HOME:-}' and PATH has $(command -v java || echo no java)." >&2
-  echo "On Debian or Ubuntu: sudo apt-get install openjdk-17-jre-headless. Then run the same command again." >&2
+  echo "On Debian or Ubuntu: sudo apt-get install openjdk-17-jre-headless (or openjdk-21-jre-headless). Then run the same command again." >&2
   exit 2
 fi
 echo "$home"

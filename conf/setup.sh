@@ -15,7 +15,10 @@ step() { # step "what" command...: run it, print the seconds
   printf '  %-24s %5d s\n' "$what" $((SECONDS - begun))
 }
 environment() {
-  [ -x .venv/bin/python ] || "$python" -m venv .venv
+  if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then # none, or what a venv without ensurepip left behind
+    rm -rf .venv
+    "$python" -m venv .venv || { rm -rf .venv; echo "On Debian 12: sudo apt-get install python3.11-venv" >&2; exit 2; }
+  fi
   [ -x .venv/bin/uv ] || .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r conf/uv.lock
 }
 packages() {

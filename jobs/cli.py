@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from jobs.options import days_of
 from kdsl import config
 from kdsl.config import Settings
 from kdsl.errors import ConfigError
@@ -35,18 +36,29 @@ def parse(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, Settin
     """
     args = _parser().parse_args(argv)
     files = args.conf or [name for name in os.environ.get("KDSL_CONF", "").split(",") if name]
-    given: dict[str, Any] = {"lake": args.lake, "releases": args.releases, "taxonomy": args.taxonomy}
-    given["spark.master"] = args.master
-    if "KDSL_JARS" in os.environ:
-        given["spark.jars"] = os.environ["KDSL_JARS"]
+    short = {"lake": "lake", "releases": "releases", "taxonomy": "taxonomy", "spark.master": "master"}
+    short["ingest.max_bad_share"] = "max_bad_share"
+    given: dict[str, Any] = {key: getattr(args, name, None) for key, name in short.items()}
+    given = {key: value for key, value in given.items() if value is not None}
+    faults = []
     for pair in args.set:
-        key, _, value = pair.partition("=")
-        if not _:
-            raise ConfigError(f"--set: {pair!r} has no '='; write --set label.chunk_rows=50000.")
-        given[key] = config.scalar(value)
-    if getattr(args, "max_bad_share", None) is not None:
-        given["ingest.max_bad_share"] = args.max_bad_share
-    return args, config.load(files, overrides=given)
+        key, equals, value = pair.partition("=")
+        if equals:
+            given[key] = config.read(key, value)
+        else:
+            faults.append(f"--set: {pair!r} has no '='; write --set label.chunk_rows=50000.")
+    try:
+        if getattr(args, "start", None) and getattr(args, "end", None):
+            days_of(args)
+    except ConfigError as error:
+        faults.append(str(error))
+    try:
+        settings = config.load(files, overrides=given)
+    except ConfigError as error:
+        faults.append(str(error))
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return args, settings
 
 
 def module(job: str) -> Any:

@@ -1,19 +1,22 @@
 """What a job says: a live line on a terminal, plain lines in a log, one paragraph when it fails."""
 
 import re
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
 from kdsl.errors import KdslError
-from kdsl.traces import without_words
+from kdsl.traces import of_worker, without_words
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Tasks = Callable[[], tuple[int, int]]
 
 
 def say(text: str) -> None:
@@ -22,19 +25,47 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def stage(name: str, seconds: dict[str, float]) -> Iterator[None]:
-    """Show that `name` is under way, and add the time it took to `seconds[name]`."""
+def stage(name: str, seconds: dict[str, float], tasks: Tasks | None = None) -> Iterator[None]:
+    """Show that `name` is under way, and add the time it took to `seconds[name]`.
+
+    `tasks` tells how many tasks of Spark are done, and of how many: shown every second on a terminal, and every minute
+    as a line of a log.
+    """
     begun = time.monotonic()
+    ended = threading.Event()
     try:
         if out.is_terminal:
-            with out.status(f"{name} ..."):
+            with out.status(f"{name} ...") as line, _looking(name, tasks, ended, line.update, 1.0):
                 yield
         else:
-            yield
+            with _looking(name, tasks, ended, say, 60.0):
+                yield
     finally:
         took = time.monotonic() - begun
         seconds[name] = round(seconds.get(name, 0.0) + took, 3)
     say(f"  {name:<24} {took:7.1f} s")
+
+
+@contextmanager
+def _looking(
+    name: str, tasks: Tasks | None, ended: threading.Event, show: Callable[[str], None], every: float
+) -> Iterator[None]:
+    """Show how far Spark is, from a thread; a stage that is shorter than `every` starts no more than the thread."""
+    begun = time.monotonic()
+
+    def look() -> None:
+        while tasks is not None and not ended.wait(every):
+            with suppress(Exception):  # what is only shown may fail
+                done, of = tasks()
+                show(f"  {name}: {done:,} of {of:,} tasks after {time.monotonic() - begun:.0f} s")
+
+    thread = threading.Thread(target=look, name=f"shows {name}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def fail(error: BaseException, log_dir: str, job: str) -> int:
@@ -43,9 +74,10 @@ def fail(error: BaseException, log_dir: str, job: str) -> int:
         err.print(f"{job}: stopped. Run the same command again to go on where it stopped.", markup=False)
         return 130
     trace = _write_trace(error, log_dir, job)
-    if isinstance(error, KdslError):
-        err.print(f"{job}: {error}", markup=False)
-        return error.exit_status
+    meant = error if isinstance(error, KdslError) else of_worker(error)
+    if meant is not None:
+        err.print(f"{job}: {meant}", markup=False)
+        return meant.exit_status
     err.print(
         f"{job} failed: {reason(error)}. The stack trace is in {trace}; run the same command again once the cause is "
         "gone: finished work is kept.",
@@ -55,7 +87,14 @@ def fail(error: BaseException, log_dir: str, job: str) -> int:
 
 
 def reason(error: BaseException) -> str:
-    """What an unforeseen error may be called in public: its type and Spark's error class; its words may quote data."""
+    """What an error may be called in public.
+
+    That is its own words where it was raised on purpose, here or on a worker; else its type and Spark's error class,
+    for its words may quote data.
+    """
+    meant = error if isinstance(error, KdslError) else of_worker(error)
+    if meant is not None:
+        return str(meant)
     named = re.match(r"\[[A-Z0-9_.]+\]", str(error).strip())
     return f"{type(error).__name__} {named[0] if named else ''}".strip()
 

@@ -8,14 +8,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
-from jobs import console, registry, spared, unlearned
+from jobs import registry, scores, spared, unlearned
 from jobs.items import targets, units
 from jobs.label import label
 from jobs.lake import Lake
 from jobs.options import Days
-from kdsl import metrics
 from kdsl.config import Settings
 from kdsl.errors import ConfigError
 from kdsl.metrics import Cells
@@ -75,14 +72,14 @@ def evaluate(lake: Lake, settings: Settings, release: Release, split: str) -> di
     labels = lake.df(into).where(F.col("release_id") == release.manifest.release_id)
     scored = wanted.join(labels, ["item_id", "task", "event_date"], "left").cache()
     asked = spared.asked(lake, settings, release, scored)
-    tasks = {task: _report(cells) for task, cells in sorted(_cells(scored, "label").items())}
+    tasks = {task: scores.of_task(cells) for task, cells in sorted(_cells(scored, "label").items())}
     voters: dict[str, dict[str, Any]] = {}
     for voter in sorted({name for names in release.manifest.voters.values() for name in names}):
         # A row without this voter's vote (an error row) counts as wrong, like any missing label.
         vote = F.expr(f"get(filter(votes, vote -> vote.voter = '{voter}'), 0).label")
         for task, cells in _cells(asked.withColumn("said", vote), "said").items():
             if voter in release.manifest.voters[task]:
-                voters.setdefault(voter, {})[task] = _figures(cells)
+                voters.setdefault(voter, {})[task] = scores.figures(cells)
     report = {
         "release_id": release.manifest.release_id,
         "split": split,
@@ -90,7 +87,7 @@ def evaluate(lake: Lake, settings: Settings, release: Release, split: str) -> di
         "tasks": tasks,
         "voters": voters,
     }
-    _show(report, release.manifest.called)
+    scores.show(report, release.manifest.called)
     return report
 
 
@@ -100,48 +97,3 @@ def _cells(scored: "DataFrame", predicted: str) -> Mapping[str, Cells]:
     for row in sorted(scored.groupBy("task", "gold", predicted, "weight").count().collect(), key=str):
         cells[row["task"]][row["gold"], row[predicted], row["weight"]] = row["count"]
     return cells
-
-
-def _figures(cells: Cells) -> dict[str, Any]:
-    f1, matrix = metrics.estimate_drawn(cells), metrics.weighed(cells)
-    return {
-        "weighted_f1": f1.value,
-        "low": f1.low,
-        "high": f1.high,
-        "macro_f1": float(metrics.macro_f1_of(matrix.counts)),
-        "accuracy": float(metrics.accuracy_of(matrix.counts)),
-        "n": f1.n,
-    }
-
-
-def _report(cells: Cells) -> dict[str, Any]:
-    matrix, rows = metrics.weighed(cells), metrics.from_cells(cells)
-    by_label = zip(matrix.labels, metrics.f1_by_label(matrix.counts), rows.counts.sum(axis=1), strict=True)
-    return {
-        **_figures(cells),
-        "labels": {label: {"f1": float(f1), "n": int(n)} for label, f1, n in by_label if label is not None and n},
-        "confused": [{"gold": g, "predicted": p, "rows": n} for g, p, n in metrics.confused_pairs(rows)],
-    }
-
-
-def _show(report: dict[str, Any], called: Mapping[str, str]) -> None:
-    table = Table("task", "who", "weighted F1", "95 % interval", "macro F1", "accuracy", "n", title="Held-out quality")
-    for task, figures in report["tasks"].items():
-        for who, f in [("fused", figures), *((v, by[task]) for v, by in report["voters"].items() if task in by)]:
-            interval = f"{f['low']:.3f} to {f['high']:.3f}"
-            table.add_row(
-                task,
-                f"{who} ({called[who]})" if who in called else who,
-                f"{f['weighted_f1']:.3f}",
-                interval,
-                f"{f['macro_f1']:.3f}",
-                f"{f['accuracy']:.3f}",
-                str(f["n"]),
-            )
-    console.out.print(table)
-    for task, figures in report["tasks"].items():
-        worst = "; ".join(
-            f"{c['gold']} taken for {c['predicted'] or 'nothing'} ({c['rows']})" for c in figures["confused"][:3]
-        )
-        console.say(f"most confused, {task}: {worst or 'none'}")
-    console.say(f"overall weighted F1 (mean of the tasks): {report['overall_weighted_f1']:.3f}")

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jobs.session import DELTA_PACKAGE
+from kdsl import config
 from kdsl.config import Settings
 from kdsl.errors import ConfigError, KdslError
 
@@ -117,12 +118,28 @@ def fetch() -> list[str]:
     raise KdslError(advice(output) or f"Delta's jars could not be fetched:\n{tail}")
 
 
+def known(settings: Settings) -> dict[str, str]:
+    """`spark_options` with local jars; where none are known they are fetched first.
+
+    Raises:
+        KdslError: see `spark_options` and `fetch`.
+    """
+    options = spark_options(settings)
+    if "spark.jars" not in options:
+        print(f"fetching {DELTA_PACKAGE} ...", file=sys.stderr, flush=True)
+        fetch()
+        options = spark_options(settings)
+    return options
+
+
 def main() -> int:
-    """Fetch the jars unless they are known already."""
+    """Fetch the jars, unless they are named in KDSL_JARS or known already; note where they are for later starts."""
     try:
-        if "spark.jars" not in spark_options(Settings()):
-            print(f"fetching {DELTA_PACKAGE} ...", flush=True)
-            fetch()
+        settings = config.load(environment={"KDSL_JARS": os.environ.get("KDSL_JARS", "")})
+        known(settings)
+        if settings.spark.jars:
+            NOTED.parent.mkdir(parents=True, exist_ok=True)
+            NOTED.write_text("\n".join([DELTA_PACKAGE, *settings.spark.jars.split(",")]) + "\n")
     except KdslError as error:
         print(error, file=sys.stderr)
         return error.exit_status

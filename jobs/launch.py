@@ -14,12 +14,12 @@ def command(argv: list[str]) -> list[str]:
     """The spark-submit command line of a job.
 
     Raises:
-        KdslError: the settings are wrong, or Java is missing.
+        KdslError: the settings are wrong, or Delta's jars are not there and cannot be fetched.
     """
     _, settings = cli.parse(argv)
     spark = settings.spark
     words = [jars.spark_submit(), "--master", spark.master, "--driver-memory", spark.driver_memory]
-    for key, value in jars.spark_options(settings).items():
+    for key, value in jars.known(settings).items():
         words += ["--conf", f"{key}={value}"]
     # Here and not in the session alone: what the driver's JVM and the executors start with cannot be set later.
     chosen = dict(spark.conf)

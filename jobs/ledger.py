@@ -6,14 +6,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jobs import console
 from jobs.tables import RUNS
-from kdsl.errors import KdslError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+
+    from pyspark import StatusTracker
 
     from jobs.lake import Lake
 
@@ -32,10 +34,11 @@ class Run:
     output_versions: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    tasks: console.Tasks | None = None
 
     def stage(self, name: str) -> "AbstractContextManager[None]":
         """Time a stage of this run and show it."""
-        return console.stage(name, self.seconds)
+        return console.stage(name, self.seconds, self.tasks)
 
     def count(self, name: str, more: int) -> None:
         """Add to a count."""
@@ -52,6 +55,7 @@ def recorded(
     """
     run = Run(job, f"{job}-{uuid.uuid4().hex[:12]}", datetime.now(UTC), json.dumps(arguments, default=str))
     run.input_versions = lake.versions(reads)
+    run.tasks = partial(_tasks, lake.spark.sparkContext.statusTracker())
     state = "failed"
     try:
         yield run
@@ -60,11 +64,17 @@ def recorded(
         state = "stopped"
         raise
     except Exception as error:
-        run.message = str(error) if isinstance(error, KdslError) else console.reason(error)
+        run.message = console.reason(error)
         raise
     finally:
         run.output_versions = lake.versions(writes)
         _write(lake, run, state)
+
+
+def _tasks(tracker: "StatusTracker") -> tuple[int, int]:
+    """Tasks done and tasks in all of the stages that Spark runs now."""
+    found = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+    return sum(one.numCompletedTasks for one in found if one), sum(one.numTasks for one in found if one)
 
 
 def _write(lake: "Lake", run: Run, state: str) -> None:

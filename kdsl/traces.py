@@ -3,6 +3,7 @@
 import re
 import traceback
 
+from kdsl import errors
 from kdsl.errors import KdslError
 
 _FRAME = re.compile(
@@ -13,6 +14,18 @@ _NAMED = re.compile(
     r"\s*(?:Caused by: |: )?(?:[A-Za-z_][\w$]*\.)*[A-Z][\w$]*(?:Error|Exception|Interrupt|Exit)(?=[:\s]|$)"
     r"(?:: \[[A-Z0-9_.]+\])?"
 )
+
+
+_ON_PURPOSE = re.compile(r"^kdsl\.errors\.(\w+): (.+(?:\n(?!\s*at |\s*$).+)*)", re.MULTILINE)
+
+
+def of_worker(error: BaseException) -> KdslError | None:
+    """The error that a worker raised on purpose, out of what Spark made of it; None: it is something else."""
+    found = _ON_PURPOSE.search(str(error)) if type(error).__name__ == "PythonException" else None
+    kind = getattr(errors, found[1], None) if found else None
+    if found and isinstance(kind, type) and issubclass(kind, KdslError):
+        return kind(found[2].strip())
+    return None
 
 
 def without_words(error: BaseException) -> str:
@@ -26,6 +39,7 @@ def without_words(error: BaseException) -> str:
             kept.append(line)
         elif named := _NAMED.match(line):
             kept.append(named[0].rstrip())
-    if isinstance(error, KdslError):
-        kept.append(str(error))
+    meant = error if isinstance(error, KdslError) else of_worker(error)
+    if meant is not None:
+        kept.append(str(meant))
     return "\n".join(kept) + "\n"

@@ -37,6 +37,8 @@ def test_every_job_has_help(job: str) -> None:
         ),
         (("fit", "--set", "fit.fold=3"), "known here: voters, folds"),
         (("fit", "--set", "folds"), "has no '='"),
+        (("fit", "--set", "folds", "--set", "fit.folds=1"), "fit.folds (command line)"),
+        (("label", "--from", "2026-01-05", "--to", "2026-01-02"), "--from 2026-01-05 lies after --to 2026-01-02"),
         (("fit", "--conf", "nowhere.yaml"), "nowhere.yaml cannot be read"),
         (("fit", "--unknown"), "--unknown"),
     ],
@@ -69,6 +71,28 @@ def test_named_jars_are_used_and_missing_ones_refused(tmp_path: Path) -> None:
     assert jars.spark_options(Settings(spark=SparkSettings(jars=str(jar)))) == {"spark.jars": str(jar)}
     with pytest.raises(ConfigError, match=r"gone\.jar is no file"):
         jars.spark_options(Settings(spark=SparkSettings(jars=f"{jar},{tmp_path}/gone.jar")))
+
+
+def test_jars_named_at_set_up_are_noted_and_nothing_is_fetched(tmp_path: Path, monkeypatch) -> None:
+    jar, noted = tmp_path / "delta.jar", tmp_path / "cache" / "jars.txt"
+    jar.touch()
+    monkeypatch.setattr(jars, "NOTED", noted)
+    monkeypatch.setattr(jars, "fetch", lambda: pytest.fail("went to the network"))
+    monkeypatch.setenv("KDSL_JARS", str(jar))
+    assert jars.main() == 0
+    monkeypatch.delenv("KDSL_JARS")
+    assert jars.spark_options(Settings()) == {"spark.jars": str(jar)}
+    monkeypatch.setenv("KDSL_JARS", f"{tmp_path}/gone.jar")
+    assert jars.main() == ConfigError.exit_status
+
+
+def test_a_job_without_jars_fetches_them_and_says_what_stands_in_the_way(tmp_path: Path, monkeypatch, capsys) -> None:
+    printed = ":: download failed: io.delta#delta-storage;4.4.0 :: local-m2-cache"
+    monkeypatch.setattr(jars, "NOTED", tmp_path / "jars.txt")
+    monkeypatch.setattr(jars.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1, "", printed))
+    monkeypatch.setattr(launch.sys, "argv", ["launch", "fit"])
+    assert launch.main() == 1
+    assert "mv ~/.m2/repository" in capsys.readouterr().err
 
 
 def test_files_on_this_machine_are_made_without_a_process_each(tmp_path: Path) -> None:

@@ -15,11 +15,12 @@ def test_later_sources_win(tmp_path: Path) -> None:
     settings = config.load(
         [first, second],
         environment={"KDSL_RELEASES": "r3", "KDSL_LABEL__CHUNK_ROWS": "20", "KDSL_JARS": "a.jar", "OTHER": "x"},
-        overrides={"label.chunk_rows": 30, "lake": None},
+        overrides={"label.chunk_rows": 30},
     )
     assert (settings.lake, settings.releases) == ("two", "r3")
     assert (settings.label.chunk_rows, settings.label.retries) == (30, 3)
     assert settings.spark.master == "local[3]"
+    assert settings.spark.jars == "a.jar"
     assert settings.fit.folds == config.FitSettings().folds
 
 
@@ -45,7 +46,40 @@ def test_keys_of_spark_conf_keep_their_dots() -> None:
 
 
 def test_variables_of_the_launcher_are_no_settings() -> None:
-    config.load(environment={"KDSL_PYTHON": "/usr/bin/python3", "KDSL_JARS": "a.jar", "KDSL_CONF": "b.yaml"})
+    config.load(environment={"KDSL_PYTHON": "/usr/bin/python3", "KDSL_CONF": "b.yaml"})
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "meant"),
+    [
+        ("lake", "2026-01-05", "2026-01-05"),
+        ("fit.encoder", "", ""),
+        ("spark.conf.spark.executor.instances", "8", "8"),
+        ("spark.conf.spark.sql.adaptive.enabled", "false", "false"),
+        ("ingest.store_images", "off", "off"),
+        ("label.chunk_rows", "8", 8),
+        ("fit.precision", "null", None),
+        ("fit.voters", "[linear, rules]", ["linear", "rules"]),
+        ("fit.large.path", "7", "7"),
+        ("no.such.setting", "8", 8),
+    ],
+)
+def test_words_are_taken_as_they_stand_and_the_rest_as_yaml(key: str, written: str, meant: object) -> None:
+    assert config.read(key, written) == meant
+
+
+def test_a_setting_is_emptied_by_nothing_behind_the_sign() -> None:
+    assert config.load(environment={"KDSL_FIT__ENCODER": ""}).fit.encoder == ""
+    assert (
+        config.load(environment={"KDSL_FIT__PRECISION": "0.9"}, overrides={"fit.precision": None}).fit.precision is None
+    )
+
+
+def test_a_file_that_cannot_be_read_hides_no_other_fault() -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load(["nowhere.yaml"], environment={"KDSL_FIT__FOLDS": "1"})
+    assert "nowhere.yaml" in str(caught.value)
+    assert "fit.folds (environment KDSL_FIT__FOLDS)" in str(caught.value)
 
 
 @pytest.mark.parametrize("content", ["- a\n- b\n", "lake: [\n", "just words"])

@@ -1,6 +1,7 @@
 """Pictures: what decodes, what is refused, and with which code. No Spark."""
 
 import hashlib
+import os
 import struct
 import zlib
 from io import BytesIO
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from kdsl.errors import BadRow, ErrorCode
-from kdsl.images import FORMATS, decode, sha256
+from kdsl.images import FORMATS, decode, sha256, stored
 
 LIMITS = {"max_bytes": 1_000_000, "max_pixels": 1_000_000}
 
@@ -129,3 +130,29 @@ def test_a_message_never_quotes_the_file():
     with pytest.raises(BadRow) as caught:
         decode(b"secret words of a shopper", **LIMITS)
     assert "secret" not in str(caught.value)
+
+
+def test_a_picture_in_a_folder_is_read_below_its_root_alone(tmp_path):
+    """A file may have been replaced since it came in."""
+    root = tmp_path / "pictures"
+    root.mkdir()
+    (tmp_path / "secret").write_bytes(b"not for you")
+    (root / "whole.png").write_bytes(encode())
+    (root / "link.png").symlink_to(tmp_path / "secret")
+    os.mkfifo(root / "pipe.png")
+    assert stored(b"in the lake", str(root), None) == b"in the lake"
+    assert stored(None, str(root), None) is None
+    assert stored(None, str(root), "whole.png") == encode()
+    for path, code in (
+        ("link.png", ErrorCode.PATH_OUTSIDE_ROOT),
+        ("../secret", ErrorCode.PATH_OUTSIDE_ROOT),
+        ("pipe.png", ErrorCode.IMAGE_MISSING),
+        ("gone.png", ErrorCode.IMAGE_MISSING),
+        ("https://x.example/y.png", ErrorCode.PATH_IS_URL),
+    ):
+        with pytest.raises(BadRow) as caught:
+            stored(None, str(root), path)
+        assert caught.value.code is code
+    with pytest.raises(BadRow) as caught:
+        stored(None, str(root), "whole.png", max_bytes=10)
+    assert caught.value.code is ErrorCode.IMAGE_TOO_LARGE

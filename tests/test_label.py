@@ -125,7 +125,13 @@ def test_evaluate_has_the_promised_keys_and_ignores_what_was_learned(night: Shop
     assert set(report["tasks"]) == {"intent", "scene"}
     for task, figures in report["tasks"].items():
         assert {"weighted_f1", "low", "high", "macro_f1", "accuracy", "n", "labels", "confused"} <= set(figures)
-        assert figures["n"] == sum(row["task"] == task for row in gold)
+        assert (
+            figures["n"] == sum(row["task"] == task for row in gold) == sum(f["n"] for f in figures["labels"].values())
+        )
+        for name in ("macro_f1", "accuracy"):
+            low, high = figures[f"{name}_interval"]
+            assert low <= figures[name] <= high
+        assert all(0 <= f["low"] <= f["f1"] <= f["high"] <= 1 for f in figures["labels"].values())
         assert {voter for voter, by in report["voters"].items() if by[task]["n"] == figures["n"]} == {"linear", "rules"}
     mean = sum(figures["weighted_f1"] for figures in report["tasks"].values()) / 2
     assert report["overall_weighted_f1"] == pytest.approx(mean)

@@ -65,3 +65,20 @@ def test_bootstrap_over_cells_is_the_bootstrap_over_rows() -> None:
 def test_confused_pairs_come_most_frequent_first() -> None:
     matrix = metrics.confusion(["a", "a", "a", "b", "c"], ["b", "b", "a", "a", None])
     assert metrics.confused_pairs(matrix) == [("a", "b", 2), ("b", "a", 1), ("c", None, 1)]
+
+
+def test_each_label_of_gold_has_its_f1_with_an_interval() -> None:
+    gold, said = ["a"] * 30 + ["b"] * 10, ["a"] * 25 + ["b"] * 5 + ["b"] * 8 + ["c", None]
+    cells: dict[tuple[str | None, str | None, float], int] = {}
+    for one, other in zip(gold, said, strict=True):
+        cells[one, other, 1.0] = cells.get((one, other, 1.0), 0) + 1
+    found = metrics.estimates_by_label(cells)
+    assert {label: f1.n for label, f1 in found.items()} == {"a": 30, "b": 10}
+    for label, f1 in found.items():
+        wanted = f1_score(gold, [str(one) for one in said], labels=[label], average="macro", zero_division=0)
+        assert f1.value == pytest.approx(wanted, abs=1e-12)
+        assert f1.low < f1.value < f1.high
+    assert metrics.estimates_by_label({}) == {}
+    accuracy = metrics.estimate_drawn(cells, metrics.accuracy_of)
+    assert accuracy.value == pytest.approx(33 / 40)
+    assert 0.6 < accuracy.low < accuracy.value < accuracy.high < 1

@@ -10,7 +10,7 @@ import pyarrow as pa
 from kdsl.arrow import LINE
 from kdsl.config import ReaderSettings
 from kdsl.dialogue import Picture
-from kdsl.errors import ErrorCode
+from kdsl.errors import BadRow, ErrorCode
 from kdsl.images import stored
 from kdsl.ocr import Reader
 from udfs.unquoted import Batches, unquoted
@@ -47,8 +47,11 @@ def read_pictures(settings: ReaderSettings, image_root: str) -> Callable[[Batche
 
 def _read_one(reader: Reader, row: dict[str, Any], image_root: str) -> pa.RecordBatch:
     begun = time.perf_counter()
-    content = stored(row["content"], image_root, row["path"])
-    picture = reader.read(content) if content is not None else Picture("", 0, 0, error_code=ErrorCode.IMAGE_MISSING)
+    try:
+        content = stored(row["content"], image_root, row["path"], reader.settings.max_bytes)
+        picture = reader.read(content) if content is not None else Picture("", 0, 0, error_code=ErrorCode.IMAGE_MISSING)
+    except BadRow as fault:
+        picture = Picture("", 0, 0, error_code=fault.code)
     lines = [{"text": line.text, "score": line.score, "box": list(line.box)} for line in picture.lines]
     result = {
         "sha256": row["sha256"],

@@ -1,6 +1,6 @@
 """What `ingest` is asked for, checked as a whole before anything is read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -39,34 +39,41 @@ class Options:
         """These options, the path made absolute.
 
         Raises:
-            ConfigError: naming the option, the value given, what is allowed and the next step.
+            ConfigError: every fault at once, each with the option, the value given, what is allowed, the next step.
         """
+        faults = list(self._faults(settings, taxonomy))
+        try:
+            found = self._found()
+        except ConfigError as error:
+            faults.append(str(error))
+        if faults:
+            raise ConfigError("\n".join(faults))
+        return found
+
+    def _faults(self, settings: IngestSettings, taxonomy: Taxonomy) -> Iterator[str]:
         if self.format not in FORMATS:
-            raise ConfigError(f"--format: {self.format!r} is none of {', '.join(FORMATS)}; see docs/formats.md.")
+            yield f"--format: {self.format!r} is none of {', '.join(FORMATS)}; see docs/formats.md."
         if self.split not in ("train", "test"):
-            raise ConfigError(
-                f"--split: {self.split!r} is neither train nor test; another split is named in the records themselves."
-            )
-        self._check_range()
+            yield f"--split: {self.split!r} is neither train nor test; another is named in the records themselves."
+        yield from self._range_faults()
         if self.format == "csv":
-            self._check_csv(taxonomy)
+            yield from self._csv_faults(taxonomy)
         if self.format == "mire":
-            _has(taxonomy, mire.INTENT, "conversation", "--format mire")
-            _has(taxonomy, mire.SCENE, "image", "--format mire")
+            yield from _lacking(taxonomy, mire.INTENT, "conversation", "--format mire")
+            yield from _lacking(taxonomy, mire.SCENE, "image", "--format mire")
         if self.format == "delta":
             for task in settings.columns.labels:
-                _has(taxonomy, task, "conversation", "ingest.columns.labels")
+                yield from _lacking(taxonomy, task, "conversation", "ingest.columns.labels")
             if settings.columns.images and not settings.image_root:
-                raise ConfigError(
+                yield (
                     "ingest.image_root is empty, but ingest.columns.images names a column of picture paths; "
                     "set the folder they are relative to: --set ingest.image_root=/data/pictures."
                 )
         if settings.store_images == "path" and not settings.image_root:
-            raise ConfigError(
+            yield (
                 "ingest.store_images is 'path', but ingest.image_root is empty; labelling reads the pictures later "
                 "from that folder: --set ingest.image_root=/data/pictures, or store them inline."
             )
-        return self._found()
 
     def intake(self, settings: IngestSettings, taxonomy: Taxonomy) -> Intake:
         """What decides how a record goes in, for checked options."""
@@ -97,29 +104,27 @@ class Options:
         """For the table `runs`: what was given."""
         return {key: value for key, value in self.__dict__.items() if value is not None}
 
-    def _check_range(self) -> None:
+    def _range_faults(self) -> Iterator[str]:
         first, last = self.date_from, self.date_to
         if (first is None) != (last is None):
             missing = "--from" if first is None else "--to"
-            raise ConfigError(f"{missing} is missing: records without a date are spread over --from to --to, both.")
+            yield f"{missing} is missing: records without a date are spread over --from to --to, both."
         if first is not None and last is not None and first > last:
-            raise ConfigError(f"--from {first} is after --to {last}; swap them.")
-        if first is None and self.format in _DATELESS:
-            raise ConfigError(
+            yield f"--from {first} is after --to {last}; swap them."
+        if first is None and last is None and self.format in _DATELESS:
+            yield (
                 f"--from and --to are missing: records of --format {self.format} have no date and are spread over "
                 "a range, as --from 2026-01-01 --to 2026-01-14."
             )
 
-    def _check_csv(self, taxonomy: Taxonomy) -> None:
+    def _csv_faults(self, taxonomy: Taxonomy) -> Iterator[str]:
         if not self.text_column:
-            raise ConfigError(
-                "--text-column is missing: name the column of the CSV file that holds the shopper's words."
-            )
+            yield "--text-column is missing: name the column of the CSV file that holds the shopper's words."
         if bool(self.label_column) != bool(self.task):
             missing, given = ("--task", "--label-column") if self.label_column else ("--label-column", "--task")
-            raise ConfigError(f"{missing} is missing: {given} was given, and a gold label needs both.")
+            yield f"{missing} is missing: {given} was given, and a gold label needs both."
         if self.task:
-            _has(taxonomy, self.task, "conversation", "--task")
+            yield from _lacking(taxonomy, self.task, "conversation", "--task")
 
     def _image_root(self, settings: IngestSettings) -> str:
         if settings.image_root:
@@ -155,11 +160,11 @@ class Options:
         return Options(**{**self.__dict__, "path": str(path)})
 
 
-def _has(taxonomy: Taxonomy, task: str, unit: str, option: str) -> None:
+def _lacking(taxonomy: Taxonomy, task: str, unit: str, option: str) -> Iterator[str]:
     known = [known.name for known in taxonomy.tasks if known.asked_of == unit]
     if task not in known:
         asked = ", ".join(known) or "none"
-        raise ConfigError(
+        yield (
             f"{option}: taxonomy {taxonomy.name} asks no task {task!r} of a {unit} (it asks: {asked}); "
             "name one of these, or another taxonomy with --taxonomy."
         )
