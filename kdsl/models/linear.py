@@ -1,9 +1,12 @@
 """The `linear` voter: logistic regressions over views of an item, pooled; seconds to learn, CPU only.
 
 Each member sees one or several blocks (kdsl.models.blocks). Every label's name, aliases and description are training
-texts beside the examples, so a label without examples keeps a voice. How much these weigh, how loudly each
+texts beside the examples, so a label without examples keeps a voice: a label's score is a weighted sum of an item's
+similarities (products in the blocks, vectors of the encoder among them) to the rows learned from, these texts among
+them. How much these weigh, how loudly each
 view speaks in a member, how strongly it is regularised and how much it counts in the log-linear pool are chosen by
-cross-validation inside `fit`.
+cross-validation inside `fit`. Fixed for all data are which blocks a member may see (`MEMBERS`), the pull of the pool
+to equal weights and the share below which a member is left out.
 """
 
 from collections.abc import Mapping, Sequence

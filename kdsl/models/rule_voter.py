@@ -1,6 +1,6 @@
 """The `rules` voter: learned rules as evidence. Where no rule fires it abstains.
 
-Saved as `rules.yaml`, which people read and edit, and `rules.json` with weights, prior and calibration by rule id.
+Saved as `rules.json`, which `rules export` gives to people to edit, and `weights.json` with weights, prior and calibration by rule id.
 """
 
 import json
@@ -37,7 +37,7 @@ from kdsl.rules.vote import Ballot
 from kdsl.taxonomy import Task
 
 FORMAT = 1
-YAML_FILE, JSON_FILE, RECORD_FILE = "rules.yaml", "rules.json", "search.json"
+RULES_FILE, WEIGHTS_FILE, RECORD_FILE = "rules.json", "weights.json", "search.json"
 
 
 class RulesVoter:
@@ -123,8 +123,8 @@ class RulesVoter:
             "calibration": asdict(self.calibration),
             "weights": self._weights,
         }
-        (folder / YAML_FILE).write_text(self.rules.to_yaml(), encoding="utf-8")
-        (folder / JSON_FILE).write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+        (folder / RULES_FILE).write_text(self.rules.to_json(), encoding="utf-8")
+        (folder / WEIGHTS_FILE).write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
         if self.record is not None:
             record = json.dumps(self.record.to_dict(), ensure_ascii=False)
             (folder / RECORD_FILE).write_text(record, encoding="utf-8")
@@ -159,12 +159,12 @@ def read_rules(folder: Path, task: Task) -> RuleSet:
 
 def _read(folder: Path, task: Task) -> tuple[RuleSet, dict[str, Any]]:
     with _usable(folder, task):
-        data: dict[str, Any] = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
+        data: dict[str, Any] = json.loads((folder / WEIGHTS_FILE).read_text(encoding="utf-8"))
         if data["format"] != FORMAT:
             raise ValueError(f"format {data['format']!r:.20}, this version reads {FORMAT}")
         if data["task"] != task.name or tuple(data["labels"]) != task.label_names:
             raise ValueError("made for another task or other labels")
-        rules = parse.load(folder / YAML_FILE)
+        rules = parse.load(folder / RULES_FILE)
         if rules.fingerprint != data["fingerprint"]:
             raise ValueError("the rules are not those that the weights were fitted for")
         return rules, data

@@ -5,7 +5,7 @@
 | `log_probs(...)` | (n, labels) | float64 natural logs, rows sum to 1 in probability; a row all NaN: abstains |
 
 `n` is `len(items)`, labels in the order of `labels`. A voter is fitted for one task. It is saved to and loaded from
-a directory of npz, safetensors, JSON and YAML files: never pickle.
+a directory of npz, safetensors and JSON files: never pickle.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -102,30 +102,30 @@ def test_the_order_of_the_examples_does_not_matter(voter):
 
 def test_saved_and_loaded_it_says_the_same(voter, tmp_path):
     voter.save(tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["rules.json", "rules.yaml", "search.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["rules.json", "search.json", "weights.json"]
     items, _ = items_of(30, seed=5)
     again = rule_voter.load(tmp_path, TASK)
     assert np.array_equal(again.log_probs(items), voter.log_probs(items), equal_nan=True)
     assert again.rules.fingerprint == voter.rules.fingerprint
 
 
-@pytest.mark.parametrize("harm", ["weights", "rules", "labels", "missing", "yaml"])
+@pytest.mark.parametrize("harm", ["weights", "rules", "labels", "missing", "no json"])
 def test_a_changed_voter_is_refused(voter, tmp_path, harm):
     voter.save(tmp_path)
     task = TASK
-    data = json.loads((tmp_path / "rules.json").read_text())
+    data = json.loads((tmp_path / "weights.json").read_text())
     if harm == "weights":
         data["weights"].pop(next(iter(data["weights"])))
     elif harm == "rules":
-        text = (tmp_path / "rules.yaml").read_text()
-        (tmp_path / "rules.yaml").write_text(text.replace("- money", "- monkey").replace("- refund\n", "- refunds\n"))
+        text = (tmp_path / "rules.json").read_text()
+        (tmp_path / "rules.json").write_text(text.replace('"money"', '"monkey"').replace('"refund"', '"refunds"'))
     elif harm == "labels":
         task = TASK.model_copy(update={"labels": TASK.labels[::-1]})
     elif harm == "missing":
-        (tmp_path / "rules.yaml").unlink()
+        (tmp_path / "rules.json").unlink()
     else:
-        (tmp_path / "rules.yaml").write_text("taxonomy: [")
-    (tmp_path / "rules.json").write_text(json.dumps(data))
+        (tmp_path / "rules.json").write_text("{")
+    (tmp_path / "weights.json").write_text(json.dumps(data))
     with pytest.raises(ReleaseError, match="voter rules in"):
         rule_voter.load(tmp_path, task)
 
