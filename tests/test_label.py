@@ -1,5 +1,6 @@
 """The nightly job on a small made-up shop: real session, real tables, real voter, real reader."""
 
+import argparse
 import json
 import math
 from collections import Counter
@@ -12,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from jobs import ingest_merge, registry, sql, votes
+from jobs import cli, ingest_merge, registry, sql, votes
 from jobs import label as label_job
 from jobs.evaluate import evaluate
 from jobs.fit import fit
@@ -74,9 +75,10 @@ def test_a_finished_range_adds_no_version_to_any_table_but_runs(night: Shop) -> 
     assert after == before
 
 
-def test_a_second_fit_finds_the_release_and_learns_nothing_anew(night: Shop) -> None:
+def test_a_second_fit_finds_the_release_learns_nothing_anew_and_prints_its_id_last(night: Shop, capsys) -> None:
     before = night.lake.versions(["image_features", "releases"])
-    assert fit(night.lake, night.settings) == night.release
+    cli.module("fit").run(night.lake.spark, night.settings, argparse.Namespace(budget=None))
+    assert capsys.readouterr().out.splitlines()[-1] == night.release.manifest.release_id
     assert night.lake.versions(["image_features", "releases"]) == before
 
 

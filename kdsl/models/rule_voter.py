@@ -1,6 +1,7 @@
 """The `rules` voter: learned rules as evidence. Where no rule fires it abstains.
 
-Saved as `rules.json`, which `rules export` gives to people to edit, and `weights.json` with weights, prior and calibration by rule id.
+Saved as `rules.json`, which `rules export` gives to people to edit, and `weights.json`: prior, calibration, weights by
+rule id.
 """
 
 import json
