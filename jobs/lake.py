@@ -1,24 +1,23 @@
 """A lake: Delta tables under one folder, created on first use and written by MERGE only where rows differ."""
 
-import random
 import re
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from jobs import races, staging
 from jobs.hadoop import file_system
-from jobs.tables import TABLES, Table
-from kdsl.errors import LakeError, LostToConcurrentWriter
+from jobs.tables import TABLES
+from kdsl.errors import LakeError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from delta.tables import DeltaTable
     from pyspark.sql import DataFrame, SparkSession
 
 T = TypeVar("T")
-STALE_SECONDS = 7 * 24 * 3600  # no chunk of a living run is that old
 _COMMIT = re.compile(r"(\d{20})\.json")
 
 
@@ -60,7 +59,7 @@ class Lake:
     def ensure(self, name: str) -> str:
         """Create the table where it is missing; its path."""
         if not self.has(name):
-            self.spark.sql(_ddl(TABLES[name], self.path(name)))
+            self.spark.sql(TABLES[name].ddl(self.path(name)))
         return self.path(name)
 
     def df(self, name: str) -> "DataFrame":
@@ -86,36 +85,15 @@ class Lake:
 
         return DeltaTable.forPath(self.spark, self.ensure(name))
 
-    @contextmanager
-    def staged(self, run_id: str) -> "Iterator[str]":
+    def staged(self, run_id: str) -> "AbstractContextManager[str]":
         """A folder for what a run computes before it merges; gone at the end, as what killed runs left a week ago."""
-        root = f"{self.root}/_staging"
-        self._sweep(root)
-        try:
-            yield f"{root}/{run_id}"
-        finally:
-            self._remove(f"{root}/{run_id}")
-
-    def _sweep(self, root: str) -> None:
-        fs, path = self._hadoop(root)
-        if not fs.exists(path):
-            return
-        for status in fs.listStatus(path):
-            if status.getModificationTime() < (time.time() - STALE_SECONDS) * 1000:
-                fs.delete(status.getPath(), True)
-
-    def _remove(self, where: str) -> None:
-        fs, path = self._hadoop(where)
-        fs.delete(path, True)
-
-    def _hadoop(self, where: str) -> tuple[Any, Any]:
-        return file_system(self.spark, where)  # pathlib knows local roots only
+        return staging.folder(self.spark, f"{self.root}/_staging", run_id)
 
     def version(self, name: str) -> int:
         """The table's newest version, by its log's file names (a Spark job each would cost half a second); -1: none."""
         if not self.has(name):
             return -1
-        fs, log = self._hadoop(f"{self.path(name)}/_delta_log")
+        fs, log = file_system(self.spark, f"{self.path(name)}/_delta_log")  # pathlib knows local roots only
         names = (status.getPath().getName() for status in fs.listStatus(log))
         return max(int(commit[1]) for commit in map(_COMMIT.fullmatch, names) if commit)
 
@@ -190,43 +168,8 @@ class Lake:
         Raises:
             LostToConcurrentWriter: another writer won every time.
         """
-        from delta import exceptions
-
-        # Delta's Python errors share no base of their own.
-        lost = (
-            exceptions.ConcurrentAppendException,
-            exceptions.ConcurrentDeleteDeleteException,
-            exceptions.ConcurrentDeleteReadException,
-            exceptions.ConcurrentTransactionException,
-            exceptions.ConcurrentWriteException,
-            exceptions.MetadataChangedException,
-            exceptions.ProtocolChangedException,
-            exceptions.DeltaConcurrentModificationException,
-        )
-        for attempt in range(self.retries + 1):
-            try:
-                return commit()
-            except lost as error:
-                if attempt == self.retries:
-                    raise LostToConcurrentWriter(
-                        f"table {name} at {self.path(name)}: another writer won {attempt + 1} times in a row. Nothing "
-                        "of this commit was written; run the same command again when the other job is done."
-                    ) from error
-                time.sleep(min(30.0, 0.2 * 2**attempt) * random.uniform(0.5, 1.5))  # noqa: S311 - a pause, no secret
-        raise AssertionError("unreachable")
+        return races.retried(commit, self.retries, f"table {name} at {self.path(name)}")
 
 
 def _literals(dates: Iterable[date]) -> str:
     return ", ".join(f"DATE'{day.isoformat()}'" for day in sorted(set(dates)))
-
-
-def _ddl(table: Table, path: str) -> str:
-    properties = {
-        "delta.enableChangeDataFeed": "true",
-        **{f"delta.constraints.{name}": rule for name, rule in table.constraints.items()},
-    }
-    listed = ", ".join(f'"{key}" = "{value}"' for key, value in properties.items())
-    partitions = f"PARTITIONED BY ({', '.join(table.partitioned_by)})" if table.partitioned_by else ""
-    return (
-        f"CREATE TABLE IF NOT EXISTS delta.`{path}` ({table.columns}) USING DELTA {partitions} TBLPROPERTIES ({listed})"
-    )

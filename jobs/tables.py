@@ -22,6 +22,19 @@ class Table:
     stamps: tuple[str, ...] = ()
     constraints: dict[str, str] = field(default_factory=dict)
 
+    def ddl(self, path: str) -> str:
+        """The statement that creates it at a path where it is missing."""
+        properties = {
+            "delta.enableChangeDataFeed": "true",
+            **{f"delta.constraints.{name}": rule for name, rule in self.constraints.items()},
+        }
+        listed = ", ".join(f'"{key}" = "{value}"' for key, value in properties.items())
+        partitions = f"PARTITIONED BY ({', '.join(self.partitioned_by)})" if self.partitioned_by else ""
+        return (
+            f"CREATE TABLE IF NOT EXISTS delta.`{path}` ({self.columns}) USING DELTA {partitions} "
+            f"TBLPROPERTIES ({listed})"
+        )
+
 
 CONVERSATIONS = Table(
     "conversations",
