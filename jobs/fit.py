@@ -39,6 +39,9 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
 def fit(lake: Lake, settings: Settings) -> Release:
     """Learn a release; the same gold, settings and code again give the same release, found and not learned anew.
 
+    Ctrl-C in the search for rules keeps the best so far and goes on: the release has an id of its own, is not promoted,
+    and the next call learns anew. Ctrl-C elsewhere stops.
+
     Raises:
         ConfigError: there is no gold to learn from, or no checkpoint at the path of a model.
     """
@@ -87,6 +90,9 @@ def _learn(
         trained = training.train(
             wanted, taught.by_task, settings.fit, run.stage, hands, only_teach=taught.only_teach, start=start
         )
+    interrupted = tuple(f"{task}/{name}" for task, learned in trained.items() for name in learned.interrupted)
+    if interrupted:  # the id of the whole is left to the next fit
+        release_id = run.release_id = release.id_of({"whole": release_id, "interrupted": run.run_id})
     manifest = Manifest(
         release_id=release_id,
         created_at=release.now(),
@@ -101,6 +107,7 @@ def _learn(
         scores={task: Score.of(learned.verdict.scores) for task, learned in trained.items()},
         uses={task: learned.verdict.uses for task, learned in trained.items()},
         gains={task: Score.of(learned.verdict.differences) for task, learned in trained.items()},
+        interrupted=interrupted,
         asking={task: Asking.of(each.fusion, each.verdict) for task, each in trained.items() if each.verdict.curve},
     )
     for task, learned in trained.items():

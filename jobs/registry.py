@@ -90,6 +90,12 @@ def _at_work(lake: Lake) -> str | None:
 
 def verdict(lake: Lake, settings: Settings, new: Manifest) -> tuple[bool, str]:
     """Whether to promote a new release, and why: the first, or on no task below the promoted one's interval."""
+    if new.interrupted:
+        cut = ", ".join(new.interrupted)
+        return False, (
+            f"not promoted: Ctrl-C ended the learning of {cut} early. `fit` learns it whole; this one, "
+            f"{new.release_id}, labels where --release names it"
+        )
     try:
         at_work = promoted(lake)
         if at_work == new.release_id:

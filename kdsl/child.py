@@ -139,6 +139,9 @@ def _amended(parent: Release, task: str, by_hand: RuleSet, items: Mapping[str, I
     folds = held.folds(settings["folds"], settings["seed"])  # those of `kdsl.learn.hear`
     by_person = [rule.rule_id for rule in voter.rules.active() if rule.provenance.source == "person"]
     theirs = voter.facts([items[held.ids[row]] for row in known]).of(by_person)
+    unseen = {(rule, item_id) for rule, said in voter.unseen.items() for item_id, _ in said}
+    pairs = zip(theirs.rule.tolist(), theirs.row.tolist(), strict=True)
+    theirs = theirs.where(np.array([(rule, held.ids[known[at]]) in unseen for rule, at in pairs], dtype=bool))
     banned = [rule.rule_id for rule in voter.rules.rules if not rule.active]
     kept = held.facts.without([*banned, *by_person])
     facts = joined(

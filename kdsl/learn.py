@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kdsl.dialogue import Item
 from kdsl.folds import assign, group_keys, hash_order
 from kdsl.fusion.facts import Evidential, Facts, joined
-from kdsl.models.voter import Kind, LogProbs
+from kdsl.models.voter import Kind, LogProbs, interrupted
 from kdsl.taxonomy import Task
 
 HOLD_OUT = 5  # one of so many parts is held out of a kind that is fitted once
@@ -38,12 +38,13 @@ class Heard:
     """What a kind of voter said of examples that it did not learn from.
 
     `log_probs` (n, labels) is NaN where it abstained and where nobody asked it; `asked` (n,) tells which. `facts` are
-    the rules that fired, of a kind that has rules.
+    the rules that fired, of a kind that has rules. `interrupted`: Ctrl-C ended it before every fold was asked.
     """
 
     log_probs: LogProbs
     asked: NDArray[np.bool_]
     facts: Facts | None
+    interrupted: bool = False
 
 
 def hear(
@@ -60,7 +61,7 @@ def hear(
     """Ask a kind of voter of each item, fitted on the other folds.
 
     Near-duplicates (`groups`, by default `group_keys(items)`) are never in two folds. The same items in another order
-    give the same rows in that order.
+    give the same rows in that order. After a fold whose search Ctrl-C ended no other is learned: nobody asks its rows.
 
     Args:
         options: passed to `kind.fit`, for example `encoder`.
@@ -70,6 +71,7 @@ def hear(
     out = np.full((len(items), len(task.labels)), np.nan)
     asked = np.zeros(len(items), dtype=bool)
     facts: list[tuple[NDArray[np.int64], Facts]] = []
+    stopped = False
     for rest, held in splits(kind, ids, gold, groups, folds=folds, seed=seed):
         voter = kind.fit(
             task, [items[row] for row in rest], [gold[row] for row in rest], [groups[row] for row in rest],
@@ -80,7 +82,9 @@ def hear(
         asked[held] = True
         if isinstance(voter, Evidential):
             facts.append((np.array(held), voter.facts(batch)))
-    return Heard(out, asked, joined(facts) if facts else None)
+        if stopped := interrupted(voter):
+            break
+    return Heard(out, asked, joined(facts) if facts else None, stopped)
 
 
 def out_of_fold(

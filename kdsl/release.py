@@ -134,6 +134,8 @@ class Manifest(BaseModel):
     """task -> "pool", or the voter that decides alone because the pool did not beat it."""
     gains: dict[str, dict[str, Score]] = {}
     """task -> voter -> weighted F1 of the pool less that of the voter, nested, with its paired interval."""
+    interrupted: tuple[str, ...] = ()
+    """task/voter whose learning Ctrl-C ended early. Such a release is promoted by force alone, and never found again."""
     asking: dict[str, Asking] = {}
     """task -> when its voter `large` is asked; tasks that have it beside others."""
     files: dict[str, str] = {}

@@ -21,7 +21,7 @@ from kdsl.inputs import Inputs
 from kdsl.learn import hear
 from kdsl.models import apart
 from kdsl.models.apart import Coming, Order
-from kdsl.models.voter import kind
+from kdsl.models.voter import interrupted, kind
 from kdsl.release import Saves
 from kdsl.rules.ruleset import RuleSet
 from kdsl.taxonomy import Task, Taxonomy
@@ -40,6 +40,8 @@ class Learned:
     inputs: Inputs
     ids: tuple[str, ...]
     """All it learned from, those that only teach among them."""
+    interrupted: tuple[str, ...] = ()
+    """Voters whose learning Ctrl-C ended early, with the best so far."""
 
 
 def train(
@@ -82,6 +84,7 @@ class _Lesson:
 class _Taught:
     voters: Mapping[str, Saves]
     held: HeldOut
+    interrupted: tuple[str, ...]
 
 
 def _lesson(task: Task, examples: Sequence[tuple[Item, str]], settings: FitSettings) -> _Lesson:
@@ -104,6 +107,7 @@ def _teach(lesson: _Lesson, settings: FitSettings, stage: Stage, by_hand: RuleSe
     task, items, gold, groups, seed = lesson.task, lesson.items, lesson.gold, lesson.groups, settings.seed
     held = held_out(task.label_names, [item.item_id for item in items], gold, groups, {})
     voters: dict[str, Saves] = {}
+    cut: list[str] = []
     for name in settings.voters:
         learner, options = kind(name), _options(name, settings)
         if learner.hold_out:
@@ -113,8 +117,10 @@ def _teach(lesson: _Lesson, settings: FitSettings, stage: Stage, by_hand: RuleSe
         with stage(f"learn {task.name}/{name}"):
             heard = hear(learner, task, items, gold, folds=settings.folds, seed=seed, groups=groups, **options)
             held = held.with_voter(name, heard.log_probs, heard.asked, heard.facts)
-            voters[name] = learner.fit(task, items, gold, groups, seed=seed, **options)
-    return _Taught(voters, held)
+            voters[name] = voter = learner.fit(task, items, gold, groups, seed=seed, **options)
+        if heard.interrupted or interrupted(voter):
+            cut.append(name)
+    return _Taught(voters, held, tuple(cut))
 
 
 def _fuse(
@@ -139,4 +145,5 @@ def _fuse(
     with stage(f"fuse {task.name}"):
         fusion, verdict = refit(held, seed=settings.seed, precision=settings.precision, share=settings.large_share)
     by_name = {name: voters[name] for name in settings.voters}
-    return Learned(by_name, held, fusion, verdict, made_of, tuple(item.item_id for item in lesson.items))
+    ids = tuple(item.item_id for item in lesson.items)
+    return Learned(by_name, held, fusion, verdict, made_of, ids, taught.interrupted)

@@ -1,5 +1,6 @@
 """An edit of rules mints a child: other voters' files as they were, rules changed, fusion refitted, no model run."""
 
+import json
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,8 @@ from kdsl.models.calibrate import Calibration
 from kdsl.predict import Predictor
 from kdsl.release import Manifest, Release, Score
 from kdsl.revote import Revoter
-from kdsl.rules import hands
-from kdsl.rules.atom import Words
+from kdsl.rules import hands, parse
+from kdsl.rules.atom import Comparison, Words
 from kdsl.rules.rule import Rule
 from kdsl.rules.ruleset import RuleSet
 from kdsl.taxonomy import Taxonomy
@@ -100,6 +101,25 @@ def test_a_written_rule_has_the_record_that_a_fit_would_give_it_so_it_may_overru
     assert len(told[0]) > 1
     # Of the rows that it fires on, a row's own fold has no part in the record.
     assert all(fired < len(told[0]) for _, _, _, fired in told[0])
+
+
+def test_an_edited_rule_wins_no_disagreement_on_rows_that_its_parent_was_made_from(parent: Release) -> None:
+    record = json.loads((parent.folder("intent", "rules") / "search.json").read_text())
+    met: dict[str, set[int]] = {}
+    for one in record["candidates"]:
+        met.setdefault(one["rule"], set()).add(one["fold"])
+    found = next(one for one in record["candidates"] if len(met[one["rule"]]) == 1)
+    made = parse.from_json(json.dumps({"taxonomy": "shop", "rules": [{
+        "task": "intent", "label": found["label"], "if": found["if"], "made_by": {"source": "search"}
+    }]})).rules[0]  # fmt: skip
+    new = Rule("intent", found["label"], (*made.atoms, Comparison("n_images", "<=", 9)))
+    minted = child.mint(parent, by_hand(*hands.edited(made, new, "ann")), items())
+    facts = minted.held_out("intent").facts.of([new.rule_id])
+    fold_of = dict(record["rows"])
+    ids = minted.held_out("intent").ids
+    fired = {i for i, one in zip(ids, Predictor.load(minted, 1_000).predict(ITEMS), strict=True)
+             if new.rule_id in {rule.rule_id for rule in one.rules_fired or ()}}  # fmt: skip
+    assert {ids[row] for row in facts.row} == {i for i in fired if fold_of[i] in met[made.rule_id]} < fired
 
 
 def test_the_same_edits_find_the_child_that_is_there(parent: Release) -> None:

@@ -12,6 +12,7 @@ from kdsl import child
 from kdsl.errors import ConfigError
 from kdsl.release import Manifest
 from kdsl.rules.errors import RuleError
+from kdsl.rules.tree import Tree
 from tests.night import Shop
 
 
@@ -89,6 +90,34 @@ def test_see_try_change_and_learn_again(
     relearned = {rule.rule_id: rule.state for rule in child.rules_of(again, "intent").rules}
     assert relearned[victim.rule_id] == "banned"
     assert {rule.rule_id for rule in rule_edits.by_hand(shop.lake, again.taxonomy).rules} <= set(relearned)
+
+
+def test_ctrl_c_in_fit_gives_a_release_of_its_own_that_nothing_takes_for_whole(
+    shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interrupted release used to have the whole one's id and was promoted; `fit` then had nothing new to learn."""
+    settings = shop.settings.model_copy(update={"fit": shop.settings.fit.model_copy(update={"rules_budget": 2})})
+    done = [0]
+    iterate = Tree._iterate
+
+    def pressed_once(tree: Tree) -> None:
+        done[0] += 1
+        if done[0] == 1:
+            raise KeyboardInterrupt
+        iterate(tree)
+
+    monkeypatch.setattr(Tree, "_iterate", pressed_once)
+    cut = fit(shop.lake, settings)
+    told = capsys.readouterr().out
+    assert "not promoted: Ctrl-C ended the learning of intent/rules early" in told
+    assert cut.manifest.interrupted == ("intent/rules",)
+    assert registry.promoted(shop.lake) == shop.release.manifest.release_id
+    run = shop.rows("runs", f"release_id = '{cut.manifest.release_id}'")
+    assert [(row["job"], row["state"]) for row in run] == [("fit", "done")]
+    whole = fit(shop.lake, settings)
+    assert "nothing new to learn" not in capsys.readouterr().out
+    assert whole.manifest.interrupted == ()
+    assert whole.manifest.release_id != cut.manifest.release_id
 
 
 @pytest.mark.parametrize(

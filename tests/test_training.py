@@ -17,6 +17,7 @@ from kdsl.models import voter as voters
 from kdsl.models.voter import Kind
 from kdsl.predict import Predictor
 from kdsl.release import Manifest, Release, Score
+from kdsl.rules.tree import Tree
 from kdsl.taxonomy import Label, Task, Taxonomy
 from kdsl.training import Learned
 
@@ -94,6 +95,27 @@ def test_stored_votes_give_the_released_fusion_again(written: Release, learned: 
     assert len(stored.facts.row) == len(learned.held.facts.row) > 0
     fusion, verdict = refit(stored, seed=SETTINGS.seed)
     assert (fusion, verdict) == (written.fusion("intent"), learned.verdict)
+
+
+@pytest.mark.parametrize("at", [1, 60, 130])
+def test_ctrl_c_in_the_search_keeps_the_best_so_far_and_is_told(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """It used to be swallowed: the next fold was searched, and the release looked whole."""
+    iterate, done = Tree._iterate, [0]
+
+    def pressed_once(tree: Tree) -> None:
+        done[0] += 1
+        if done[0] == at:
+            raise KeyboardInterrupt
+        iterate(tree)
+
+    monkeypatch.setattr(Tree, "_iterate", pressed_once)
+    settings = SETTINGS.model_copy(update={"rules_budget": 3})
+    cut = training.train(SHOP, {"intent": EXAMPLES}, settings, lambda name: nullcontext())["intent"]
+    assert (done[0] > at) == (at < 130)  # then what is released is still learned from all examples
+    assert cut.interrupted == ("rules",)
+    assert cut.voters["rules"].interrupted == (at == 130)  # type: ignore[attr-defined]
+    assert not np.isnan(cut.held.said["linear"]).any()
+    assert cut.held.asked["rules"].sum() == {1: 8, 60: 16, 130: 24}[at]  # no fold after the one in which it came
 
 
 def test_a_kind_that_is_scored_on_a_hold_out_is_fitted_once_and_asked_of_a_part(

@@ -38,13 +38,14 @@ class Facts:
 
     def of(self, rules: Sequence[str]) -> "Facts":
         """The entries of these rules."""
-        return self._where(np.isin(self.rule, np.array(rules, dtype=np.str_)))
+        return self.where(np.isin(self.rule, np.array(rules, dtype=np.str_)))
 
     def without(self, rules: Sequence[str]) -> "Facts":
         """The entries of the other rules."""
-        return self._where(~np.isin(self.rule, np.array(rules, dtype=np.str_)))
+        return self.where(~np.isin(self.rule, np.array(rules, dtype=np.str_)))
 
-    def _where(self, chosen: NDArray[np.bool_]) -> "Facts":
+    def where(self, chosen: NDArray[np.bool_]) -> "Facts":
+        """The chosen entries, (entries,)."""
         return Facts(**{name: column[chosen] for name, column in self.arrays().items()})
 
     def arrays(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ rule id.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -66,6 +66,19 @@ class RulesVoter:
     def log_probs(self, items: Sequence[Item]) -> LogProbs:
         """Log-probabilities (n, labels); all NaN on an item on which no rule fires."""
         return self._ballot.log_probs(columns_of(items))[0]
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the search behind it: the best rules until then are kept."""
+        return self.record is not None and self.record.interrupted
+
+    @property
+    def unseen(self) -> Mapping[str, tuple[tuple[str, bool], ...]]:
+        """By rule id, the examples that it fired on and that its search did not see, and whether it was right there.
+
+        Empty where there is no record of the search.
+        """
+        return self.record.votes if self.record else {}
 
     @property
     def fingerprint(self) -> str:

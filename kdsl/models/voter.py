@@ -87,6 +87,11 @@ class Kind:
     by_hand: bool = False
 
 
+def interrupted(voter: Voter) -> bool:
+    """Whether Ctrl-C ended the voter's learning early and it keeps the best so far; most kinds just stop."""
+    return bool(getattr(voter, "interrupted", False))
+
+
 def looked_at(voters: Mapping[str, Iterable[str]]) -> list[str]:
     """The tasks, given with the names of their voters, of which some voter looks at the files of pictures."""
     return [task for task, names in voters.items() if any(kind(name).looks for name in names)]

@@ -36,15 +36,14 @@ def amend(record: Record, current: RuleSet, by_hand: RuleSet, examples: Examples
     """
     record, examples = _at_hand(record, examples, current)
     rules = replace(by_hand, rules=tuple(r for r in by_hand.rules if r.task == record.task)).relearned(current)
-    banned = [rule for rule in rules.rules if not rule.active]
-    candidates = [one for one in record.candidates if one.rule not in banned]
+    banned = tuple(rule for rule in rules.rules if not rule.active)
     masks = [mask_of(i for i, (_, at) in enumerate(record.rows) if at == fold) for fold in range(record.folds)]
     hands = tuple(rule for rule in rules.active() if rule.state != "learned")
-    said = Problem(examples, record.labels, hands, masks).out_of_fold(candidates)
-    whole = Problem(examples, record.labels, rules.active(), masks)
+    said = Problem(examples, record.labels, hands, masks, banned).out_of_fold(record.candidates)
+    whole = Problem(examples, record.labels, rules.active(), masks, banned)
     calibration = whole.calibration(said)
-    pool, chosen = whole.choose(candidates, examples.all_rows, most=0)
-    told, votes = judged(whole, [pool[i] for i in chosen.kept], candidates, record.seed)
+    pool, chosen = whole.choose(record.candidates, examples.all_rows, most=0)
+    told, votes = judged(whole, [pool[i] for i in chosen.kept], record.candidates, seed=record.seed, run=record.run)
     learned = Learned(
         rules=replace(current, rules=(*told, *banned), matching={**current.matching, **examples.matching}),
         weights={pool[i].rule_id: w * calibration.slope for i, w in zip(chosen.kept, chosen.weights, strict=True)},

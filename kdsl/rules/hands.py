@@ -44,6 +44,11 @@ def written(rule: Rule, who: str) -> Edit:
     return Edit("write", Rule(rule.task, rule.label, rule.atoms, "written", Provenance(source="person", run=who)))
 
 
+def taken_up(learned: Rule) -> Edit:
+    """A rule that another search learned, kept as it is. Its provenance says so: what it saw is not known here."""
+    return Edit("write", learned.with_state("written"))
+
+
 def edited(old: Rule, new: Rule, who: str) -> tuple[Edit, Edit]:
     """`new` in the place of `old`, which does not come back.
 
@@ -91,7 +96,7 @@ def of_file(rules: RuleSet, current: RuleSet, who: str) -> list[Edit]:
     edits: list[Edit] = []
     for rule in rules.rules:
         if rule.state == "learned":
-            edits += [] if rule.rule_id in have else [written(rule, who)]
+            edits += [] if rule.rule_id in have else [taken_up(rule)]
             continue
         old = have.get(rule.provenance.parent)
         if rule.state == "edited" and old is not None and old.active:

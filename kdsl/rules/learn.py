@@ -7,7 +7,7 @@ from kdsl.rules.calibrate import Calibration
 from kdsl.rules.examples import Examples, folds_of
 from kdsl.rules.problem import Problem, judged
 from kdsl.rules.propose import Proposer
-from kdsl.rules.record import Candidate, Record
+from kdsl.rules.record import Candidate, Record, run_id_of
 from kdsl.rules.ruleset import RuleSet
 from kdsl.rules.search import Found, search_label
 
@@ -62,20 +62,22 @@ def learn(
 
     candidates, interrupted = _gather(mapper(run, jobs))
     hands = [rule for rule in by_hand.rules if rule.task == task] if by_hand else []
-    banned = {rule for rule in hands if not rule.active}
+    banned = [rule for rule in hands if not rule.active]
     forced = [rule for rule in hands if rule.active]
-    usable = [one for one in candidates if one.rule not in banned]
-    problem = Problem(examples, tuple(labels), tuple(forced), masks)
-    pool, chosen = problem.choose(usable, examples.all_rows)
-    calibration = problem.calibration(problem.out_of_fold(usable))
-    kept, votes = judged(problem, [pool[i] for i in chosen.kept], usable, seed)
+    problem = Problem(examples, tuple(labels), tuple(forced), masks, tuple(banned))
+    pool, chosen = problem.choose(candidates, examples.all_rows)
+    calibration = problem.calibration(problem.out_of_fold(candidates))
+    rows = tuple(zip(examples.ids, _fold_of(masks, len(examples)), strict=True))
+    run_id = run_id_of(task, rows, seed=seed, budget=budget)
+    kept, votes = judged(problem, [pool[i] for i in chosen.kept], candidates, seed=seed, run=run_id)
     record = Record(
         task=task,
+        run=run_id,
         seed=seed,
         budget=budget,
         folds=folds,
         labels=tuple(labels),
-        rows=tuple(zip(examples.ids, _fold_of(masks, len(examples)), strict=True)),
+        rows=rows,
         candidates=tuple(candidates),
         selected=tuple(pool[i].rule_id for i in chosen.kept),
         votes=votes,

@@ -30,7 +30,7 @@ class Provenance:
     """Who or what made a rule: a run of the search, a person, or the words of the taxonomy."""
 
     source: Source = "person"
-    run: str = ""  # the search's fingerprint, or who wrote it
+    run: str = ""  # the search's name (`kdsl.rules.record.run_id_of`), or who wrote the rule
     parent: str = ""  # id of the rule that it was made from
     proposer: str = ""
     budget: int = 0  # iterations spent when it was found
@@ -39,7 +39,12 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Rows on which a rule fired and was right: those it grew on, and those it never saw. Ids, never texts."""
+    """Rows on which a rule fired and was right: seen and unseen by the search. Ids, never texts.
+
+    `fired` and `right` count examples that a search that met the rule could see, `unseen_` ones those that were held
+    out of such a search: with several folds a row may be both. A rule of a person's own counts all examples in both, an
+    edited one as the learned rule that it was made from. Ids are of either kind.
+    """
 
     fired: int = 0
     right: int = 0
@@ -50,17 +55,17 @@ class Evidence:
 
     @property
     def support(self) -> int:
-        """Rows of the label on which it fired while it grew."""
+        """Rows of the label on which it fired where its search could see."""
         return self.right
 
     @property
     def precision(self) -> float:
-        """Share right of the rows it grew on; NaN where it never fired."""
+        """Share right of the rows that its search could see; NaN where it never fired."""
         return self.right / self.fired if self.fired else math.nan
 
     @property
     def unseen_precision(self) -> float:
-        """Share right of the rows it never saw; NaN where it never fired."""
+        """Share right of the rows held out of its search; NaN where it never fired."""
         return self.unseen_right / self.unseen_fired if self.unseen_fired else math.nan
 
     @property

@@ -1,6 +1,8 @@
 """The frozen record of a search: every candidate with its parent, its scores by example, and what it cost."""
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +34,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One run of the search over all labels of a task.
+    """One run of the search over all labels of a task; `run` names it in the provenance of its rules.
 
     `rows` are the examples that it was learned from, (id, fold held out), in the order of the bits of `judged`. `votes`
     holds, by rule id of the selected rules, the examples that the rule fired on without having seen them, and whether
@@ -49,11 +51,13 @@ class Record:
     selected: tuple[str, ...]
     votes: Mapping[str, tuple[tuple[str, bool], ...]]
     interrupted: bool = False
+    run: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: ids of examples, never their texts."""
         return {
             "task": self.task,
+            "run": self.run,
             "seed": self.seed,
             "budget": self.budget,
             "folds": self.folds,
@@ -102,7 +106,14 @@ class Record:
                 for rule, votes in data["votes"].items()
             },
             interrupted=bool(data["interrupted"]),
+            run=str(data.get("run", "")),  # a search of an earlier version has no name
         )
+
+
+def run_id_of(task: str, rows: Sequence[tuple[str, int]], *, seed: int, budget: int) -> str:
+    """`s` and twelve hex digits of what was searched: the same examples, folds, seed and budget have the same."""
+    canonical = json.dumps([task, seed, budget, list(rows)], ensure_ascii=False)
+    return "s" + hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
 def _candidate(task: str, data: Mapping[str, Any]) -> Candidate:

@@ -8,6 +8,7 @@ from kdsl.rules.errors import RuleError
 from kdsl.rules.examples import Examples
 from kdsl.rules.partial import Partial, Pool, pool_of
 from kdsl.rules.propose import Proposer
+from kdsl.rules.provenance import Provenance
 from kdsl.rules.record import Candidate
 from kdsl.rules.reward import Reward
 from kdsl.rules.rule import Rule
@@ -78,7 +79,7 @@ def search_label(
 def rule_of(pool: Pool, state: Partial, task: str, label: str) -> Rule | None:
     """The partial rule as a rule; None where it is empty or contradicts itself."""
     try:
-        return Rule(task, label, pool.atoms(state), "learned")
+        return Rule(task, label, pool.atoms(state), "learned", Provenance(source="search"))
     except RuleError:
         return None
 

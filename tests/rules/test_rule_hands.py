@@ -9,6 +9,7 @@ from kdsl.models import rule_voter
 from kdsl.rules import hands, parse
 from kdsl.rules.atom import Comparison, Words
 from kdsl.rules.errors import RuleError
+from kdsl.rules.provenance import Provenance
 from kdsl.rules.rule import Rule
 from kdsl.rules.ruleset import RuleSet, diff
 from kdsl.taxonomy import Taxonomy
@@ -64,6 +65,43 @@ def test_an_edit_replaces_what_it_edits(learned):
     assert changed.gone == ()
     with pytest.raises(RuleError, match="says the same"):
         hands.edited(old, Rule("intent", old.label, tuple(reversed(old.atoms))), "ann")
+
+
+def test_an_edited_rule_is_judged_where_its_parent_was_unseen_and_a_written_one_everywhere(learned):
+    """An edit of a learned rule used to be praised for the rows that the search had made it from."""
+    met: dict[Rule, set[int]] = {}
+    for one in learned[0].record.candidates:
+        met.setdefault(one.rule, set()).add(one.fold)
+    old = next(rule for rule, folds in met.items() if len(folds) == 1 and isinstance(rule.atoms[0], Words))
+    wider = Words(old.atoms[0].field, "any_of", (*old.atoms[0].words, "thanks", "please"))
+    ban, new = hands.edited(old, Rule("intent", old.label, (wider,)), "ann")
+    again = hands.edited(new.rule, Rule("intent", old.label, (*new.rule.atoms, *LATE.atoms[1:])), "bob")
+    items, gold = items_of(60)
+    fold_of = dict(learned[0].record.rows)
+    for edits, child in (((ban, new), new.rule), ((ban, new, *again), again[1].rule)):
+        refitted = rule_voter.fit(
+            TASK, items, gold, [i.item_id for i in items], seed=1, rules_budget=40, by_hand=by_hand(*edits)
+        )
+        for voter in (amended(learned, *edits)[0], refitted):
+            votes = voter.unseen[child.rule_id]
+            fired = [i.item_id for i, row in zip(items, voter.explained(items)[1], strict=True)
+                     if child.rule_id in {one.rule_id for one in row}]  # fmt: skip
+            assert {item for item, _ in votes} == {item for item in fired if fold_of[item] in met[old]} < set(fired)
+            assert votes
+            assert voter.rules.get(child.rule_id).evidence.unseen_fired == len(votes)
+    own, _ = amended(learned, hands.written(LATE, "ann"))
+    assert own.rules.get(LATE.rule_id).evidence.unseen_fired == own.rules.get(LATE.rule_id).evidence.fired > 0
+
+
+def test_a_learned_rule_from_elsewhere_has_no_record_here(learned):
+    foreign = Rule("intent", "tracking", LATE.atoms, "learned", Provenance("search", "s0", seed=1))
+    file = RuleSet("shop", (*learned[0].rules.rules, foreign))
+    (edit,) = hands.of_file(file, learned[0].rules, "ann")
+    assert (edit.action, edit.rule.provenance.source) == ("write", "search")
+    voter, _ = amended(learned, edit)
+    told = voter.rules.get(foreign.rule_id)
+    assert (told.state, told.evidence.unseen_fired) == ("written", 0)
+    assert told.evidence.fired > 0
 
 
 def test_an_amended_voter_keeps_every_other_rule_and_can_be_amended_again(learned, tmp_path):

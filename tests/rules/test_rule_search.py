@@ -12,11 +12,13 @@ from kdsl.rules.atom import Comparison, Expression, Words
 from kdsl.rules.examples import Examples, folds_of, mask_of, of_columns, rows_of
 from kdsl.rules.learn import learn
 from kdsl.rules.partial import Partial, judged_rows, pool_of
+from kdsl.rules.problem import Problem
 from kdsl.rules.propose import Proposal
 from kdsl.rules.propose_llm import FromModel, read_answer
 from kdsl.rules.propose_statistics import Statistics
 from kdsl.rules.propose_taxonomy import FromTaxonomy
 from kdsl.rules.provenance import wilson_low
+from kdsl.rules.record import Candidate
 from kdsl.rules.reward import WORD_COST, Reward, Z
 from kdsl.rules.rule import Rule
 from kdsl.rules.ruleset import RuleSet
@@ -235,6 +237,23 @@ def test_the_record_tells_lineage():
     assert "help" not in json.dumps(result.record.to_dict()["votes"])
 
 
+def test_a_learned_rule_names_its_run_and_counts_what_its_search_could_see():
+    examples = planted()
+    result = learned(examples)
+    fold_of = dict(result.record.rows)
+    labels = dict(zip(examples.ids, examples.labels, strict=True))
+    assert {rule.provenance.run for rule in result.rules.rules} == {result.record.run}
+    assert result.record.run != learned(examples, seed=4).record.run
+    narrow = 0
+    for rule in result.rules.rules:
+        out = {one.fold for one in result.record.candidates if one.rule == rule}
+        fired = [examples.ids[row] for row in rows_of(examples.rule_mask(rule.atoms))]
+        seen = [one for one in fired if len(out) > 1 or fold_of[one] not in out]
+        narrow += len(seen) < len(fired)
+        assert (rule.evidence.fired, rule.evidence.right) == (len(seen), sum(labels[i] == rule.label for i in seen))
+    assert narrow  # else every count would do
+
+
 def test_searches_see_their_rows_alone():
     examples = planted()
     masks = folds_of(examples, 3, 3)
@@ -260,6 +279,29 @@ def test_what_people_did_stays_and_bans_are_of_meaning():
     kept = again.rules.get(pinned.rule_id)
     assert kept.state == "pinned"
     assert kept.evidence.unseen_fired == examples.mask(pinned.atoms[0]).bit_count()
+
+
+def test_a_learned_rule_that_is_right_on_no_held_out_row_is_dropped():
+    """Rows of the search that a word did not grow on were enough; "thanks" is right on ten of those and on no other."""
+    rows = 40
+    label = ["x" if row % 2 else "y" for row in range(rows)]
+    text = ["thanks" if row < 20 and row % 2 else "good" if row % 2 else "other" for row in range(rows)]
+    ids = [f"c{row:02}" for row in range(rows)]
+    examples = of_columns(ids, label, ids, {"user": text})
+    masks = [mask_of(range(20)), mask_of(range(20, rows))]
+
+    def met(word, fold):
+        rule = Rule("t", "x", (Words("user", "any_of", (word,)),), "learned")
+        judged = examples.mask(rule.atoms[0]) & ~masks[fold]
+        return Candidate(rule, "", "add", ("statistics",), judged, judged.bit_count(), 1.0, 1, fold)
+
+    problem = Problem(examples, ("x", "y"), (), masks)
+    found = [met("thanks", 1), met("good", 0)]  # each was held out where it does not stand
+    pool, chosen = problem.choose([*found, met("good", 1)], examples.all_rows)
+    assert [pool[i].atoms[0].words for i in chosen.kept] == [("good",)]
+    pinned = Problem(examples, ("x", "y"), (found[0].rule.with_state("pinned"),), masks)
+    pool, chosen = pinned.choose(found, examples.all_rows)
+    assert [pool[i].atoms[0].words for i in chosen.kept] == [("thanks",)]
 
 
 def test_selection_takes_what_helps_and_drops_the_idle():
