@@ -28,8 +28,8 @@ def say(text: str) -> None:
 def stage(name: str, seconds: dict[str, float], tasks: Tasks | None = None) -> Iterator[None]:
     """Show that `name` is under way, and add the time it took to `seconds[name]`.
 
-    `tasks` tells how many tasks of Spark are done, and of how many: shown every second on a terminal, and every minute
-    as a line of a log.
+    `tasks` tells how many tasks of Spark are done, and of how many (0: it runs none): shown every second on a terminal,
+    and every minute as a line of a log.
     """
     begun = time.monotonic()
     ended = threading.Event()
@@ -57,7 +57,8 @@ def _looking(
         while tasks is not None and not ended.wait(every):
             with suppress(Exception):  # what is only shown may fail
                 done, of = tasks()
-                show(f"  {name}: {done:,} of {of:,} tasks after {time.monotonic() - begun:.0f} s")
+                far = f"{done:,} of {of:,} tasks after " if of else ""
+                show(f"  {name}: {far}{time.monotonic() - begun:.0f} s")
 
     thread = threading.Thread(target=look, name=f"shows {name}", daemon=True)
     thread.start()

@@ -78,6 +78,9 @@ def test_a_long_stage_says_how_far_it_is(monkeypatch, capsys):
     with console.stage("predict", seconds, lambda: (3, 8)):
         time.sleep(0.2)
     assert "predict: 3 of 8 tasks after 0 s" in capsys.readouterr().out
+    with console.stage("learn", seconds, lambda: (0, 0)):
+        time.sleep(0.2)
+    assert "  learn: 0 s" in capsys.readouterr().out.splitlines()
     assert seconds["predict"] >= 0.2
     assert not [thread for thread in threading.enumerate() if thread.name == "shows predict"]
 
