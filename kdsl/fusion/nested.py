@@ -148,7 +148,13 @@ def judge(
         _, score, difference = compare(gold[own], [each[own] for each in fused], alone, seed=seed)
         verdict = replace(verdict, parts=verdict.parts | score, differences=verdict.differences | difference, idle=idle)
     if has_dear(held):
-        verdict = _spared(held, verdict, seed=seed, share=share)
+        others = verdict.uses if DEAR in idle else judge(without_dear(held), seed=seed).uses
+        spared = _spared(held, verdict, others, seed=seed, share=share)
+        cheap = max((name for name in scores if name != DEAR), key=lambda name: scores[name].value)
+        if share < 1 and spared.released.value < scores[cheap].value:
+            # The others were judged on more rows than these; whom they lose to here speaks for them.
+            spared = _spared(held, verdict, cheap, seed=seed, share=share)
+        verdict = spared
     if precision is None:
         return verdict
     recipe = replace(verdict.recipe, precision=precision)
@@ -157,17 +163,16 @@ def judge(
     return replace(verdict, released=compare(gold, said, {}, seed=seed)[0], answered=answered)
 
 
-def _spared(held: HeldOut, verdict: Verdict, *, seed: int, share: float) -> Verdict:
+def _spared(held: HeldOut, verdict: Verdict, others: str, *, seed: int, share: float) -> Verdict:
     """The verdict with what asking the dear voter of fewer rows would cost, and of how many it is asked.
 
+    `others` decides where it is not: the pool of the others, or one of them.
     Where another part decides alone, the pool may still be the better judge of the few rows that are worth asking.
     """
-    idle = DEAR in verdict.idle
-    others = verdict.uses if idle else judge(without_dear(held), seed=seed).uses
     recipe = Recipe(verdict.uses if verdict.uses == DEAR else POOL, others=others, idle=verdict.idle)
     turns = [spare(held, recipe, sorted({*SHARES, share}), seed=seed + turn) for turn in range(REPEATS)]
     points = curve(held, turns, seed=seed)
-    if idle:
+    if DEAR in verdict.idle:
         return replace(verdict, others=others, share=0.0, curve=points)
     if share >= 1:
         return replace(verdict, curve=points)
