@@ -1,6 +1,7 @@
 """What `spark-submit.sh` starts: check the command line without a JVM, then become spark-submit."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def main() -> int:
     environment = {**jars.environment(), "PYTHONPATH": path}
     if any(word.startswith("spark.pyspark.python=") for word in words):
         del environment["PYSPARK_PYTHON"]  # it would win over the setting
+    if sys.argv[1:2] == ["fit"]:  # Ctrl-C is for Python, which keeps the best rules so far: Spark's JVM must outlive it
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.execvpe(words[0], words, environment)  # noqa: S606 - no shell is meant
     return 1
 

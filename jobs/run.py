@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 
 from jobs import cli, console
@@ -10,6 +11,7 @@ from jobs import cli, console
 def main(argv: list[str]) -> int:
     """Run the job that `argv` names; the exit status: 0 done, 2 usage, 3 bad input, 4 lost a race, 1 anything else."""
     args, settings = cli.parse(argv)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # it is inherited as ignored, see `jobs.launch`
     try:
         from jobs import session
 

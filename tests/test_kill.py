@@ -5,18 +5,20 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from jobs import registry
 from jobs.fit import fit
 from jobs.ingest import ingest
 from jobs.label import label
 from jobs.lake import Lake
 from jobs.options import Days
 from kdsl.demo import shop
-from tests.night import settings_below
+from tests.night import Shop, settings_below
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -34,6 +36,33 @@ def _wait_for(reached: "object", process: subprocess.Popen[bytes], seconds: floa
         assert process.poll() is None, "the job ended before the moment to kill it came"
         assert time.monotonic() < end, "the moment to kill the job never came"
         time.sleep(0.02)
+
+
+@pytest.mark.slow  # a start of spark-submit
+@pytest.mark.timeout(1200)
+def test_ctrl_c_at_the_terminal_reaches_the_search_and_leaves_spark_to_register_the_release(
+    night: Shop, tmp_path: Path
+) -> None:
+    """A terminal sends the signal to Spark's JVM too, which used to end: nothing was kept of the search."""
+    told = tmp_path / "told"
+    command = ["./spark-submit.sh", "fit", "--lake", night.settings.lake, "--releases", night.settings.releases]
+    command += ["--master", "local[2]", "--budget", "300", "--set", f"log_dir={tmp_path}/logs"]
+    command += ["--set", "fit.encoder=", "--set", "fit.folds=2", "--set", "fit.voters=[linear,rules]"]
+    with told.open("wb") as out:
+        process = subprocess.Popen(command, start_new_session=True, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        _wait_for(lambda: "learn intent/linear" in told.read_text(), process)
+        time.sleep(1)  # the next stage is the search
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(900)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0, told.read_text()
+    assert "not promoted: Ctrl-C ended the learning of intent/rules early" in told.read_text()
+    release_id = told.read_text().split()[-1]
+    assert [row["promoted_at"] for row in night.rows("releases", f"release_id = '{release_id}'")] == [None]
+    assert registry.promoted(night.lake) == night.release.manifest.release_id
 
 
 @pytest.mark.slow  # three starts of spark-submit
