@@ -27,7 +27,13 @@ WRITES = ("image_features", "releases")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """None of its own."""
+    """The budget of the search for rules."""
+    parser.add_argument(
+        "--budget",
+        type=int,
+        metavar="N",
+        help="iterations of the search for rules, a label and fold: fit.rules_budget (default: 100)",
+    )
 
 
 def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> None:  # noqa: ARG001 - every job's form

@@ -68,8 +68,14 @@ def change(
             rule_edits.append(lake, new, args.who, args.why)
         run.count("edits", len(new))
         by_hand = rule_edits.by_hand(lake, release.taxonomy)
+        ruled = [task for task, voters in release.manifest.voters.items() if child.RULES in voters]
+        for task in sorted({one.rule.task for one in edits} - set(ruled)):
+            console.say(
+                f"{task}: release {release.manifest.release_id} learned no rules for this task (it did for "
+                f"{', '.join(ruled)}), so this changes no label now; it is kept for the next fit that learns {task}"
+            )
         if not child.tasks_of(release, by_hand):
-            console.say(f"nothing to change: {release.manifest.release_id} has these rules already")
+            console.say(f"nothing to change: {release.manifest.release_id} stays as it is")
             run.release_id = release.manifest.release_id
             return release
         with run.stage("collect examples"):

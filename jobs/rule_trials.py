@@ -9,6 +9,7 @@ from jobs.items import targets, within
 from jobs.lake import Lake
 from jobs.options import days_of
 from jobs.rule_changes import rule_of
+from jobs.rule_matching import matching_of
 from jobs.seen import seen
 from kdsl import child
 from kdsl.config import Settings
@@ -38,7 +39,8 @@ def test(lake: Lake, settings: Settings, release: Release, args: argparse.Namesp
     stands = [one.state for one in known.rules if one == rule]
     console.say(sentence(rule, release.taxonomy.language) + (f" In the release it is {stands[0]}." if stands else ""))
     items = _items(lake, release, args.task, _days(args))
-    sent = RuleSet(release.taxonomy.name, (rule.with_state("written"),), known.matching).to_json()
+    matching = matching_of(rule, known, items)
+    sent = RuleSet(release.taxonomy.name, (rule.with_state("written"),), matching).to_json()
     fired = items.mapInArrow(fire_batches(sent), from_arrow_schema(FIRED)).withColumn("fires", F.size("rules") > 0)
     gold = lake.df("gold_labels").select("item_id", "task", F.col("label").alias("gold"), "split")
     labels = lake.df("labels").select("item_id", "task", "label")

@@ -1,6 +1,7 @@
 """`rules list`, `show` and `export`: the rule base of a release for people to read."""
 
 import argparse
+from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 
 def list_rules(lake: Lake, settings: Settings, release: Release, args: argparse.Namespace) -> None:  # noqa: ARG001 - every action's form
     """Print the rules of a release, of one task or label where asked."""
-    if args.task:
-        release.taxonomy.task(args.task)  # an unknown one is named with those that there are
+    tasks = [release.taxonomy.task(args.task)] if args.task else release.taxonomy.tasks  # an unknown one is refused
+    labels = [name for task in tasks for name in task.label_names]
+    if args.label not in (None, *labels):
+        of = f"task {args.task}" if args.task else f"taxonomy {release.taxonomy.name}"
+        raise ConfigError(f"--label: {args.label!r:.60} is no label of {of}; its labels: {', '.join(labels)}.")
     rules = [
         rule for rule in whole(release).rules if args.task in (None, rule.task) and args.label in (None, rule.label)
     ]
@@ -45,9 +49,14 @@ def show(lake: Lake, settings: Settings, release: Release, args: argparse.Namesp
     from pyspark.sql import functions as F
 
     rule = find(release, args.rule)
+    weight = child.weights_of(release, rule.task).get(rule.rule_id)
     console.say(sentence(rule, release.taxonomy.language))
     if not release.taxonomy.language.startswith("en"):
         console.say(sentence(rule, "en"))
+    if weight is not None:
+        console.say(
+            f"Weight {weight:.2f}: where it fires the odds of {rule.label} are {exp(weight):.1f} times as high."
+        )
     console.say("")
     console.say(RuleSet(release.taxonomy.name, (rule,)).to_yaml())
     if lake.has("rule_edits"):

@@ -70,6 +70,17 @@ def rules_of(parent: Release, task: str) -> RuleSet:
     return rule_voter.read_rules(parent.folder(task, RULES), parent.taxonomy.task(task))
 
 
+def weights_of(parent: Release, task: str) -> dict[str, float]:
+    """The weights of a task's active rules by rule id, in log-odds; none where no voter has rules.
+
+    Raises:
+        ReleaseError: the voter's files cannot be used.
+    """
+    if RULES not in parent.manifest.voters.get(task, ()):
+        return {}
+    return rule_voter.read_weights(parent.folder(task, RULES), parent.taxonomy.task(task))
+
+
 def mint(parent: Release, by_hand: RuleSet, items: Mapping[str, Mapping[str, Item]]) -> Release:
     """Write the child beside its parent; found and not written again where it is there already.
 

@@ -135,7 +135,7 @@ class Manifest(BaseModel):
     gains: dict[str, dict[str, Score]] = {}
     """task -> voter -> weighted F1 of the pool less that of the voter, nested, with its paired interval."""
     interrupted: tuple[str, ...] = ()
-    """task/voter whose learning Ctrl-C ended early. Such a release is promoted by force alone, and never found again."""
+    """task/voter whose learning Ctrl-C ended early: such a release is promoted by force alone."""
     asking: dict[str, Asking] = {}
     """task -> when its voter `large` is asked; tasks that have it beside others."""
     files: dict[str, str] = {}

@@ -35,6 +35,10 @@ def test_every_job_has_help(job: str) -> None:
             ("fit", "--set", "fit.folds=1"),
             "fit.folds (command line): Input should be greater than or equal to 2, given 1",
         ),
+        (
+            ("fit", "--budget", "0"),
+            "fit.rules_budget (command line): Input should be greater than or equal to 1, given 0",
+        ),
         (("fit", "--set", "fit.fold=3"), "known here: voters, folds"),
         (("fit", "--set", "folds"), "has no '='"),
         (("fit", "--set", "folds", "--set", "fit.folds=1"), "fit.folds (command line)"),
@@ -48,6 +52,11 @@ def test_wrong_usage_is_status_2_and_says_what_is_allowed(argv: tuple[str, ...],
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_budget_is_the_iterations_of_the_search_for_rules() -> None:
+    assert cli.parse(["fit", "--budget", "7"])[1].fit.rules_budget == 7
+    assert cli.parse(["fit", "--set", "fit.rules_budget=8"])[1].fit.rules_budget == 8
 
 
 def test_the_command_is_spark_submit_of_the_installed_pyspark() -> None:

@@ -1,19 +1,32 @@
 """People at the command line: they see rules, try one on the lake, change some, and the next fit remembers."""
 
+import csv
+import json
+import random
 import re
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from pyspark.sql import functions as F
 
-from jobs import cli, registry, rule_edits, rules
+from jobs import cli, registry, rule_edits, rule_matching, rules, sql
 from jobs.fit import fit
 from kdsl import child
+from kdsl.arrow import item_of
 from kdsl.errors import ConfigError
+from kdsl.features import text_fields
 from kdsl.release import Manifest
+from kdsl.rules.atom import Words
 from kdsl.rules.errors import RuleError
+from kdsl.rules.rule import Rule
+from kdsl.rules.ruleset import RuleSet
+from kdsl.rules.sentence import sentence
 from kdsl.rules.tree import Tree
 from tests.night import Shop
+from udfs.rules import FIRED, fire_batches
 
 
 @pytest.fixture
@@ -29,6 +42,13 @@ def call(shop: Shop, *argv: str) -> None:
     rules.run(shop.spark, shop.settings, args)
 
 
+def said(shop: Shop) -> dict[str, str]:
+    """The shopper's words of each dialogue, as rules see them."""
+    rows = [row.asDict(recursive=True) for row in shop.rows("conversations")]
+    items = [item_of({"item_id": row["conversation_id"], "task": "", "pictures": None, **row}) for row in rows]
+    return {item.item_id: text_fields(item)["user"] for item in items}
+
+
 def test_see_try_change_and_learn_again(
     shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -38,7 +58,8 @@ def test_see_try_change_and_learn_again(
 
     condition = "{user: {any_of: [refund, money]}, }"
     versions = shop.lake.versions()
-    call(shop, "test", "--task", "intent", "--label", "refund_status", "--if", condition)
+    common = "{user: {any_of: [refund, my, i, the]}}"
+    call(shop, "test", "--task", "intent", "--label", "refund_status", "--if", common)
     told = capsys.readouterr().out
     total = shop.lake.df("conversations").count()
     assert "fires on " in told
@@ -46,6 +67,13 @@ def test_see_try_change_and_learn_again(
     assert "gold of split train: right on " in told
     assert "95 % Wilson bound" in told
     assert shop.lake.versions() == versions
+    fires = {item_id for item_id, text in said(shop).items() if re.search(r"\b(refund|my|i|the)\b", text)}
+    assert f"fires on {len(fires)} of {total} rows" in told
+    labels = {row["item_id"]: row["label"] for row in shop.rows("labels", "task = 'intent'")}
+    counted = {label: int(n) for n, label in re.findall(r"(\d+) labelled (.+)", told)}
+    assert counted == Counter(labels.get(item_id) or "nothing yet" for item_id in fires)
+    shown = re.findall(r"([^ ,]+)(?: \((?:right|wrong)\))?(?:,|$)", told.strip().splitlines()[-1].removeprefix("ids: "))
+    assert len(shown) == len(set(shown) & fires) == 20 < len(fires)
 
     call(shop, "ban", victim.rule_id, "--who", "ann", "--why", "it hits smalltalk")
     call(shop, "write", "--task", "intent", "--label", "refund_status", "--if", condition, "--who", "ann")
@@ -84,12 +112,113 @@ def test_see_try_change_and_learn_again(
 
     call(shop, "show", victim.rule_id, "--release", minted)
     assert "ban by ann: it hits smalltalk" in capsys.readouterr().out
+    call(shop, "show", victim.rule_id, "--release", shop.release.manifest.release_id)
+    weight = child.weights_of(shop.release, "intent")[victim.rule_id]
+    assert f"Weight {weight:.2f}: where it fires the odds of {victim.label} are " in capsys.readouterr().out
 
     again = fit(shop.lake, shop.settings)
     assert again.manifest.release_id not in (minted, shop.release.manifest.release_id)
     relearned = {rule.rule_id: rule.state for rule in child.rules_of(again, "intent").rules}
     assert relearned[victim.rule_id] == "banned"
     assert {rule.rule_id for rule in rule_edits.by_hand(shop.lake, again.taxonomy).rules} <= set(relearned)
+
+
+def test_edit_pin_and_a_changed_file_mint_what_they_say(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def states(release_id: str) -> dict[str, str]:
+        made = registry.find(shop.lake, shop.settings, release_id)
+        return {rule.rule_id: rule.state for rule in child.rules_of(made, "intent").rules}
+
+    def last_line() -> str:
+        return capsys.readouterr().out.strip().splitlines()[-1]
+
+    old, kept, other = child.rules_of(shop.release, "intent").active()[:3]
+    start = shop.release.manifest.release_id
+    call(shop, "edit", old.rule_id, "--if", "{user: {any_of: [zebra, refund]}}", "--who", "bob", "--release", start)
+    first = last_line()
+    (edited,) = [rule for rule, state in states(first).items() if state == "edited"]
+    assert states(first)[old.rule_id] == "banned"
+    call(shop, "pin", kept.rule_id, "--who", "bob", "--release", first)
+    second = last_line()
+    assert states(second)[kept.rule_id] == "pinned"
+
+    # The pinned rule's words are changed in a file: it used to stay beside the new one.
+    file = tmp_path / "rules.json"
+    call(shop, "export", str(file), "--release", second)
+    data = json.loads(file.read_text())
+    (pinned,) = [rule for rule in data["rules"] if rule["id"] == kept.rule_id]
+    pinned["if"] = [{"user": {"any_of": ["okapi"]}}]
+    file.write_text(json.dumps(data))
+    call(shop, "import", str(file), "--who", "cat", "--release", second)
+    third = states(last_line())
+    assert third[kept.rule_id] == "banned"
+    assert [state for rule, state in third.items() if rule not in states(second)] == ["edited"]
+    assert (third[edited], third[other.rule_id]) == ("edited", "learned")
+    noted = sorted(shop.rows("rule_edits"), key=lambda row: (row["edited_at"], row["edit_id"]))
+    assert [(row["action"], row["who"]) for row in noted] == [
+        ("ban", "bob"), ("edit", "bob"), ("pin", "bob"), ("ban", "cat"), ("edit", "cat")
+    ]  # fmt: skip
+
+    # A task that the release has no rules for.
+    voters = {**shop.release.manifest.voters, "scene": ("linear",)}
+    bare = shop.release.model_copy(update={"manifest": shop.release.manifest.model_copy(update={"voters": voters})})
+    scene = bare.taxonomy.task("scene").label_names[0]
+    args, _ = cli.parse(["rules", "write", "--task", "scene", "--label", scene, "--if", "{ocr: {any_of: [x]}}"])
+    shop.lake.delta("rule_edits").delete()
+    rules.rule_changes.write(shop.lake, shop.settings, bare, args)
+    told = capsys.readouterr().out
+    assert f"scene: release {start} learned no rules for this task (it did for intent)" in told
+    assert "kept for the next fit that learns scene" in told
+    assert len(shop.rows("rule_edits")) == 1
+
+
+def test_sql_shows_the_rules_that_fired(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    query = (
+        "SELECT item_id, r.rule_id, r.sentence, r.matches[0].words FROM labels LATERAL VIEW explode(rules_fired) AS r "
+        "WHERE task = 'intent' ORDER BY item_id LIMIT 3"
+    )
+    args, _ = cli.parse(["sql", query, "--csv"])
+    sql.run(shop.spark, shop.settings, args)
+    told = list(csv.reader(capsys.readouterr().out.splitlines()))[1:]
+    says = {rule.rule_id: sentence(rule) for rule in child.rules_of(shop.release, "intent").active()}
+    assert len(told) == 3
+    for _, rule_id, said_so, words in told:
+        assert says[rule_id] == said_so
+        assert words in said_so
+
+
+def test_rules_fire_alike_in_any_partitioning_and_find_words_as_the_texts_ask(shop: Shop) -> None:
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    texts = said(shop)
+    dice = random.Random(3)
+    known = sorted({word for text in texts.values() for word in text.split() if word.isalpha()})
+    made = set()
+    while len(made) < 30:
+        words = (Words("user", "any_of", tuple(dice.sample(known, 3))), Words("user", "none_of", (dice.choice(known),)))
+        with suppress(RuleError):  # a word asked for and ruled out
+            made.add(Rule("intent", "refund_status", words))
+    items = rules.rule_trials._items(shop.lake, shop.release, "intent", F.lit(True)).localCheckpoint()
+    matching = rule_matching.matching_of(next(iter(made)), RuleSet("t"), items)
+    assert matching == {"user": "words"}  # a set that does not name the field would find parts of words
+    assert rule_matching.matching_of(next(iter(made)), RuleSet("t", (), {"user": "substring"}), items) == {
+        "user": "substring"
+    }
+    fire = fire_batches(RuleSet("t", tuple(made), matching).to_json())
+    expected = {
+        item_id: {
+            rule.rule_id
+            for rule in made
+            if any(re.search(rf"\b{word}\b", text) for word in rule.atoms[0].words)
+            and not re.search(rf"\b{rule.atoms[1].words[0]}\b", text)
+        }
+        for item_id, text in texts.items()
+    }
+    assert sum(map(len, expected.values())) > 20
+    for partitions in (1, 5):
+        rows = items.repartition(partitions, "item_id").mapInArrow(fire, from_arrow_schema(FIRED)).collect()
+        assert {row["item_id"]: set(row["rules"]) for row in rows} == expected
 
 
 def test_ctrl_c_in_fit_gives_a_release_of_its_own_that_nothing_takes_for_whole(
@@ -130,6 +259,11 @@ def test_ctrl_c_in_fit_gives_a_release_of_its_own_that_nothing_takes_for_whole(
         ),
         (("test", "--task", "intent", "--label", "refund_status", "--if", "{usr: {any_of: [x]}}"), "did you mean user"),
         (("import", "no-such-file.yaml"), "no-such-file.yaml"),
+        (
+            ("list", "--task", "intent", "--label", "typo"),
+            "'typo' is no label of task intent; its labels: where_is_my_order, cancel_order",
+        ),
+        (("list", "--label", "typo"), "'typo' is no label of taxonomy"),
         (("export", "/no/such/folder/r.yaml"), "cannot be written"),
         (("diff", "rel-none"), "there is no .*rel-none"),
     ],

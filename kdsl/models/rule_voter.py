@@ -171,6 +171,17 @@ def read_rules(folder: Path, task: Task) -> RuleSet:
     return _read(folder, task)[0]
 
 
+def read_weights(folder: Path, task: Task) -> dict[str, float]:
+    """The weights of a saved voter's active rules by rule id, in log-odds.
+
+    Raises:
+        ReleaseError: as `load`.
+    """
+    rules, data = _read(folder, task)
+    with _usable(folder, task):
+        return {rule.rule_id: float(data["weights"][rule.rule_id]) for rule in rules.active()}
+
+
 def _read(folder: Path, task: Task) -> tuple[RuleSet, dict[str, Any]]:
     with _usable(folder, task):
         data: dict[str, Any] = json.loads((folder / WEIGHTS_FILE).read_text(encoding="utf-8"))

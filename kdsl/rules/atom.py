@@ -157,10 +157,7 @@ def canonical_word(word: object) -> str:
     """
     if not isinstance(word, str):
         raise RuleError(f"a word must be text, given {type(word).__name__}; put it in quotes")
-    if len(word) > MAX_WORD_CHARS:
-        raise RuleError(
-            f"the word {word[:20]!r}... has {len(word):,} characters; at most {MAX_WORD_CHARS} are allowed: shorten it"
-        )
+    _not_too_long(word)
     if any(unicodedata.category(char) == "Cs" for char in word):
         raise RuleError(f"the word {word[:20]!r} holds half of a surrogate pair; type the character itself")
     plain = normalise(word)
@@ -168,11 +165,19 @@ def canonical_word(word: object) -> str:
         if (again := normalise(plain)) == plain:
             break
         plain = again
+    _not_too_long(plain)  # some characters become three
     if not plain:
         raise RuleError(f"the word {word[:20]!r} is empty once normalised; write a letter, digit or sign")
     if any(unicodedata.category(char) == "Cc" for char in plain):
         raise RuleError(f"the word {word[:20]!r} holds a control character; take it out")
     return plain
+
+
+def _not_too_long(word: str) -> None:
+    if len(word) > MAX_WORD_CHARS:
+        raise RuleError(
+            f"the word {word[:20]!r}... has {len(word):,} characters; at most {MAX_WORD_CHARS} are allowed: shorten it"
+        )
 
 
 def _known(value: object, allowed: Iterable[str], what: str) -> None:

@@ -20,6 +20,7 @@ MAX_MEMORY = 1 << 20  # bytes of RE2's automaton
 
 _META = frozenset("\\.^$|?*+()[]{}")
 _PERL = frozenset("dDwWsSbB")
+_REPEATS = ("*", "+", "?", "{")
 _PROPERTY = re.compile(r"[pP](?:\{\^?[A-Za-z_]{1,30}\}|[A-Z])")
 _REPEAT = re.compile(r"\{(\d{1,4})(?:(,)(\d{0,4}))?\}")
 _OPENINGS = {
@@ -29,6 +30,15 @@ _OPENINGS = {
     "(?<!": "look-behind",
     "(?P<": "a named group",
     "(?<": "a named group",
+}
+_REMEDIES = {  # by a part of RE2's reason
+    "too large": "make its repeats smaller, as {0,20}, or split it into two rules",
+    "repetition size": "make its repeats smaller, as {0,20}; those of a group in a group multiply",
+    "missing )": "close the group with ), or write \\( for the character itself",
+    "no argument": "put something before the repeat, or write a backslash before the sign itself",
+    "missing argument": "put something before the repeat, or write a backslash before the sign itself",
+    "character class": "write a range from the lower to the higher character, as [a-z]",
+    "invalid property": "name a script or class that RE2 knows, as \\p{Han}",
 }
 
 
@@ -56,12 +66,16 @@ def canonical(pattern: str) -> str:
         raise RuleError("the expression is empty; write one, or take the condition out")
     if any(unicodedata.category(char) in ("Cc", "Cs") for char in pattern):
         raise RuleError("the expression holds a control character or half of a surrogate pair; take it out")
-    scan = _Scan(unicodedata.normalize("NFC", pattern))
+    scan = _Scan(pattern)
     while scan.at < len(scan.text):
         _step(scan)
     written = "".join(scan.out)
-    if compiled(written).search("") is not None:
-        raise RuleError(f"the expression {written!r} holds on an empty text, so on every row; make a part compulsory")
+    try:
+        holds_always = compiled(written).search("") is not None
+    except RuleError as error:  # what RE2 was given is our spelling; people are shown their own
+        raise RuleError(f"RE2 refuses the expression {pattern!r}: {_reason(error)}; {_remedy(error)}") from error
+    if holds_always:
+        raise RuleError(f"the expression {pattern!r} holds on an empty text, so on every row; make a part compulsory")
     return written
 
 
@@ -82,6 +96,16 @@ def compiled(pattern: str) -> Any:
     except re2.error as error:
         reason = error.args[0].decode(errors="replace") if error.args else "no reason given"
         raise RuleError(f"RE2 refuses the expression {pattern!r}: {reason}") from error
+
+
+def _reason(error: RuleError) -> str:
+    """What RE2 said, less the piece of our spelling that it quotes."""
+    return str(error).rpartition("': ")[2].partition(": ")[0]
+
+
+def _remedy(error: RuleError) -> str:
+    found = next((remedy for said, remedy in _REMEDIES.items() if said in str(error)), None)
+    return found or "write it otherwise, or as words under any_of"
 
 
 def _step(scan: _Scan) -> None:
@@ -105,11 +129,10 @@ def _step(scan: _Scan) -> None:
     elif char in "]}":
         raise RuleError(f"{char!r} stands alone; write \\{char} for the character itself")
     else:
-        scan.at += 1
-        literal = _literal(char)
+        literal = _literal(_cluster(scan))
         if literal == " " and scan.out and scan.out[-1] == " ":
             return
-        _item(scan, _quoted(literal))
+        _item(scan, _quoted(literal, repeated=scan.text[scan.at : scan.at + 1] in _REPEATS))
 
 
 def _item(scan: _Scan, written: str) -> None:
@@ -168,7 +191,9 @@ def _escape(scan: _Scan, *, in_class: bool) -> str:
         return "\\" + found[0]
     if following and not (following.isalnum() or following == "_"):
         scan.at += 2
-        return "\\" + following if following.isascii() and not following.isspace() else _quoted(_literal(following))
+        if following.isascii() and not following.isspace():
+            return "\\" + following
+        return _quoted(_literal(following), repeated=True)
     known = " ".join("\\" + char for char in sorted(allowed))
     shown = "\\" + following
     raise RuleError(f"the escape {shown} is not allowed; allowed are {known} \\p{{Han}} and punctuation")
@@ -194,20 +219,40 @@ def _class(scan: _Scan) -> str:
             continue
         if scan.text.startswith("[", scan.at):
             raise RuleError("'[' inside a class: write \\[ for the character, or \\w \\d \\s for a named class")
-        scan.at += 1
-        literal = _literal(char)
+        literal = _literal(_cluster(scan))
         if len(literal) > 1:
             raise RuleError(f"{char!r} is read as {literal!r}, too long for a class; write (?:...|...) instead")
         out.append("\\" + literal if literal in "^\\[]" or (literal in _META) else literal)
 
 
-def _literal(char: str) -> str:
-    """One character as `normalise` leaves it, but a space stays."""
-    if char.isspace():
+def _cluster(scan: _Scan) -> str:
+    """The next character with those after it that NFKC makes one with it, as half-width kana and their marks."""
+    start, scan.at = scan.at, scan.at + 1
+    while scan.at < len(scan.text) and _joined(scan.text[start : scan.at], scan.text[scan.at]):
+        scan.at += 1
+    return scan.text[start : scan.at]
+
+
+def _joined(before: str, char: str) -> bool:
+    after = unicodedata.normalize("NFKC", char)
+    if unicodedata.combining(after[0]):  # marks are put in order, and may meet the letter over one another
+        return True
+    return not char.isascii() and unicodedata.normalize("NFKC", before + char) != (
+        unicodedata.normalize("NFKC", before) + after
+    )
+
+
+def _literal(cluster: str) -> str:
+    """Characters that belong together as `normalise` leaves them, but a space stays."""
+    if cluster.isspace():
         return " "
-    return re.sub(r"\d", "0", unicodedata.normalize("NFKC", char).casefold())
+    return re.sub(r"\d", "0", unicodedata.normalize("NFKC", cluster).casefold())
 
 
-def _quoted(literal: str) -> str:
-    escaped = "".join("\\" + char if char in _META else char for char in literal)
-    return f"(?:{escaped})" if len(literal) > 1 else escaped
+def _quoted(literal: str, *, repeated: bool) -> str:
+    """The characters as an expression, as one where a repeat follows; read again it stays the same."""
+    escaped = ["\\" + char if char in _META else char for char in literal]
+    if unicodedata.normalize("NFKC", literal) != literal:  # case folding took a letter and its mark apart
+        escaped = [char if unicodedata.combining(char[-1]) else f"(?:{char})" for char in escaped]
+    written = "".join(escaped)
+    return f"(?:{written})" if len(literal) > 1 and repeated else written

@@ -91,15 +91,20 @@ def changes(old: RuleSet, new: Iterable[Edit]) -> list[Edit]:
 
 
 def of_file(rules: RuleSet, current: RuleSet, who: str) -> list[Edit]:
-    """The edits that bring the rules by hand of a rule file, and learned ones that `current` lacks, as written."""
+    """The edits that bring the rules by hand of a rule file, and learned ones that `current` lacks, as written.
+
+    A rule whose conditions were changed in the file, in whatever state it is there, takes the place of the one whose id
+    it carries, unless that one stands in the file too.
+    """
     have = {rule.rule_id: rule for rule in current.rules}
+    kept = {rule.rule_id for rule in rules.active()}
     edits: list[Edit] = []
     for rule in rules.rules:
         if rule.state == "learned":
             edits += [] if rule.rule_id in have else [taken_up(rule)]
             continue
-        old = have.get(rule.provenance.parent)
-        if rule.state == "edited" and old is not None and old.active:
+        old = have.get(rule.provenance.parent) if rule.provenance.source == "person" else None
+        if rule.active and old is not None and old.active and old.rule_id not in kept:
             edits += edited(old, rule, who)
         else:
             edits.append(Edit(ACTION_OF[rule.state], rule))

@@ -30,7 +30,7 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """An atom with its mask over judged rows: rows without which it would still have been proposed.
+    """An atom with the mask of the rows that may judge it: all it holds on, less those of an only witness.
 
     `score` is its proposer's; `against` says that it serves only to rule rows out.
     """
@@ -108,7 +108,9 @@ def pool_of(proposals: Sequence[Proposal], label: str, examples: Examples, rows:
 def judged_rows(examples: Examples, mask: int, witnesses: int) -> int:
     """The rows of a condition that did not make it: all, unless every witness belongs to one group, which is left out.
 
-    A word seen in one example only was grown on that example, which therefore says nothing for it.
+    A word seen in one example only was grown on that example, which therefore says nothing for it. With two witnesses
+    neither is left out, although a word that stands in those two rows alone would not be proposed without one of them
+    (`propose_statistics.LEAST_ROWS`): such a word is judged on what it grew on.
     """
     seen = rows_of(mask & witnesses)
     groups = {examples.groups[row] for row in seen}

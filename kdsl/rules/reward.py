@@ -1,4 +1,4 @@
-"""What a rule is worth to the search, measured only on rows that it did not grow on."""
+"""What a rule is worth to the search, measured on the rows that may judge it (`kdsl.rules.partial.judged_rows`)."""
 
 from dataclasses import dataclass
 

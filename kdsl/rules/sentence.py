@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kdsl.rules.atom import Atom, Comparison, Expression, Words
+from kdsl.rules.atom import Atom, Comparison, Expression
 from kdsl.rules.rule import Rule
 
 
@@ -14,6 +14,7 @@ class _Tongue:
     quote: tuple[str, str]
     or_: str
     and_: str
+    nor: str
     atoms: str  # between atoms
     whole: str
 
@@ -34,11 +35,20 @@ _ENGLISH = _Tongue(
         "aspect": "height over width of the picture",
         "digit_share": "the share of digits in the text",
         "has_text": "whether there is text (1) or none (0)",
+        "n_chars": "the number of characters in the picture",
+        "text_area": "the share of the picture under text",
+        "line_height": "the median height of a line over the picture's width",
+        "line_height_max": "the height of the tallest line over the picture's width",
+        "left_edge": "the mean left edge of the lines (0 left, 1 right)",
+        "line_width": "the mean width of a line over the picture's width",
+        "text_top": "where the first line begins (0 top, 1 bottom)",
+        "text_bottom": "where the last line ends (0 top, 1 bottom)",
     },
     ops={
         "any_of": "{words} is in {field}",
         "all_of": "{words} are in {field}",
         "none_of": "{words} is not in {field}",
+        "none_of_many": "neither {words} is in {field}",
         "matches": "{words} is found in {field}",
         "not_matches": "{words} is not found in {field}",
     },
@@ -46,6 +56,7 @@ _ENGLISH = _Tongue(
     quote=("“", "”"),
     or_=" or ",
     and_=" and ",
+    nor=" nor ",
     atoms=", and ",
     whole="If {atoms}, then {task} is {label}.",
 )
@@ -65,11 +76,20 @@ _CHINESE = _Tongue(
         "aspect": "图片高宽比",
         "digit_share": "数字占比",
         "has_text": "图片是否有文字（1 有，0 无）",
+        "n_chars": "图片字数",
+        "text_area": "文字占图片面积的比例",
+        "line_height": "行高中位数与图片宽度之比",
+        "line_height_max": "最大行高与图片宽度之比",
+        "left_edge": "各行左边缘的平均位置（0 左，1 右）",
+        "line_width": "平均行宽与图片宽度之比",
+        "text_top": "首行上缘位置（0 上，1 下）",
+        "text_bottom": "末行下缘位置（0 上，1 下）",
     },
     ops={
         "any_of": "{field}包含{words}",
         "all_of": "{field}包含{words}",
         "none_of": "{field}不包含{words}",
+        "none_of_many": "{field}不包含{words}",
         "matches": "{field}匹配{words}",
         "not_matches": "{field}不匹配{words}",
     },
@@ -77,6 +97,7 @@ _CHINESE = _Tongue(
     quote=("“", "”"),
     or_="或",
     and_="和",
+    nor="或",
     atoms="，且",
     whole="如果{atoms}，则 {task} 为“{label}”。",
 )
@@ -94,14 +115,9 @@ def _atom(atom: Atom, tongue: _Tongue) -> str:
     if isinstance(atom, Comparison):
         how = tongue.comparisons[atom.op]
         return f"{name} is {how} {atom.value:g}" if tongue is _ENGLISH else f"{name}{how} {atom.value:g}"
-    words = f"/{atom.pattern}/" if isinstance(atom, Expression) else _words(atom, tongue)
-    said = tongue.ops[atom.op].format(field=name, words=words)
-    return said.replace(" is not in ", " is in ", 1) if words.startswith("neither ") else said
-
-
-def _words(atom: Words, tongue: _Tongue) -> str:
+    if isinstance(atom, Expression):
+        return tongue.ops[atom.op].format(field=name, words=f"/{atom.pattern}/")
+    op = "none_of_many" if atom.op == "none_of" and len(atom.words) > 1 else atom.op
+    between = {"all_of": tongue.and_, "none_of_many": tongue.nor}.get(op, tongue.or_)
     left, right = tongue.quote
-    quoted = [f"{left}{word}{right}" for word in atom.words]
-    if atom.op == "none_of" and tongue is _ENGLISH and len(quoted) > 1:
-        return "neither " + " nor ".join(quoted)
-    return (tongue.and_ if atom.op == "all_of" else tongue.or_).join(quoted)
+    return tongue.ops[op].format(field=name, words=between.join(f"{left}{word}{right}" for word in atom.words))

@@ -4,6 +4,8 @@ Scalars stay the text that stands in the file, so that the words `no`, `12` and 
 """
 
 import json
+import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from kdsl.rules.errors import RuleError
 MAX_BYTES = 32_000_000
 MAX_DEPTH = 12
 MAX_NODES = 1_500_000
+_JSON_SPACE = re.compile(r"[ \t\n\r]*")
 
 
 @dataclass(slots=True)
@@ -31,7 +34,7 @@ class Node:
 
 
 def read(path: Path) -> Node:
-    """The tree of a file; `.json` is read as JSON (no line numbers), anything else as YAML.
+    """The tree of a file; `.json` is read as JSON, anything else as YAML.
 
     Raises:
         RuleError: no such file, too large, not UTF-8, or not the one language.
@@ -50,7 +53,7 @@ def read(path: Path) -> Node:
 def from_json(text: str, source: str) -> Node:
     """The tree of a JSON text."""
     try:
-        return _from_data(json.loads(text), 0)
+        return _Json(text).whole()
     except (ValueError, RecursionError) as error:
         raise RuleError(f"rules: {source} is no JSON ({str(error)[:200]})") from error
 
@@ -125,13 +128,57 @@ def _finish(node: Node, children: list[Node]) -> None:
     node.repeated = tuple(repeated)
 
 
-def _from_data(data: Any, depth: int) -> Node:
-    if depth > MAX_DEPTH:
-        raise ValueError(f"nests deeper than {MAX_DEPTH}")
-    if isinstance(data, dict):
-        return Node({key: _from_data(value, depth + 1) for key, value in data.items()}, 0)
-    if isinstance(data, list):
-        return Node([_from_data(value, depth + 1) for value in data], 0)
-    if isinstance(data, str):
-        return Node(data, 0)
-    return Node("" if data is None else json.dumps(data), 0, plain=True)
+class _Json:
+    """Reads JSON by the standard library's decoder, a scalar at a time, to know lines and keys that stand twice."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.breaks = [found.start() for found in re.finditer("\n", text)]
+        self.decode = json.JSONDecoder().raw_decode
+
+    def whole(self) -> Node:
+        node, at = self._value(self._skip(0), 0)
+        if at < len(self.text):
+            raise json.JSONDecodeError("Extra data", self.text, at)
+        return node
+
+    def _value(self, at: int, depth: int) -> tuple[Node, int]:
+        """The value that begins there, and where the next thing does."""
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nests deeper than {MAX_DEPTH}")
+        line = bisect_left(self.breaks, at) + 1
+        if self.text.startswith(("{", "["), at):
+            return self._collection(at, line, depth)
+        data, end = self.decode(self.text, at)
+        if isinstance(data, str):
+            return Node(data, line), self._skip(end)
+        return Node("" if data is None else self.text[at:end], line, plain=True), self._skip(end)
+
+    def _collection(self, at: int, line: int, depth: int) -> tuple[Node, int]:
+        children: list[Node] = []
+        keyed = self.text[at] == "{"
+        node, close = Node({} if keyed else [], line), "}" if keyed else "]"
+        at = self._skip(at + 1)
+        while not (at < len(self.text) and self.text[at] == close and not children):
+            if keyed:
+                if not self.text.startswith('"', at):
+                    raise json.JSONDecodeError("Expecting property name enclosed in double quotes", self.text, at)
+                key, at = self._value(at, depth + 1)
+                children.append(key)
+                at = self._after(at, ":")
+            value, at = self._value(at, depth + 1)
+            children.append(value)
+            if self.text.startswith(close, at):
+                break
+            at = self._after(at, ",")
+        _finish(node, children)
+        return node, self._skip(at + 1)
+
+    def _after(self, at: int, sign: str) -> int:
+        if not self.text.startswith(sign, at):
+            raise json.JSONDecodeError(f"Expecting {sign!r}", self.text, at)
+        return self._skip(at + 1)
+
+    def _skip(self, at: int) -> int:
+        found = _JSON_SPACE.match(self.text, at)
+        return found.end() if found else at

@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from kdsl.rules import parse
+from kdsl.rules import parse, source
 from kdsl.rules.errors import RuleError
 from kdsl.rules.ruleset import MAX_RULES, RuleSet
 from kdsl.taxonomy import Label, Task, Taxonomy
@@ -131,6 +133,50 @@ def test_a_million_rules(tmp_path):
 )
 def test_bad_files(text, says):
     assert says in refused(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"taxonomy": "shop",\n\t"rules": [\n{"task": "intent", "label": "refnd",\n"if": []}]}',
+         "line 3, rule 1: label 'refnd'"),
+        ('{"taxonomy":"shop","rules":[{"task":"intent","label":"refund","label":"size",\n"if":[]}]}',
+         "line 1, rule 1: 'label' stands twice"),
+        ('{"taxonomy": "shop", "taxonomy": "other"}', "'taxonomy' stands twice"),
+        ('{"taxonomy": "shop", "rules": [],}', "no JSON"),
+        ('{"taxonomy": "shop" "rules": []}', "no JSON"),
+        ('{"taxonomy": "shop"} 1', "no JSON"),
+        ("{taxonomy: shop}", "no JSON"),
+        ('{"taxonomy": "shop"', "no JSON"),
+    ],
+)  # fmt: skip
+def test_json_is_told_with_its_line_and_a_key_that_stands_twice(text, says):
+    """The last of two equal keys used to win in silence, and no fault of a JSON file had a line."""
+    with pytest.raises(RuleError) as error:
+        parse.from_json(text, SHOP, "r.json")
+    assert says in str(error.value)
+
+
+@given(
+    st.recursive(
+        st.one_of(st.text(max_size=5), st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False)),
+        lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3)),
+        max_leaves=12,
+    ),
+    st.sampled_from((None, 1, "\t")),
+    st.booleans(),
+)
+def test_json_is_read_as_the_standard_library_reads_it(data, indent, ascii):
+    def plain(node):
+        if isinstance(node.value, dict):
+            return {key: plain(value) for key, value in node.value.items()}
+        if isinstance(node.value, list):
+            return [plain(one) for one in node.value]
+        return json.loads(node.value or "null") if node.plain else node.value
+
+    text = json.dumps(data, indent=indent, ensure_ascii=ascii)
+    assert plain(source.from_json(text, "x")) == json.loads(text)
+    assert source.from_json(f"\n [{text}]", "x").line == 2
 
 
 def test_bad_paths_and_bytes(tmp_path):

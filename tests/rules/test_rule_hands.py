@@ -1,5 +1,8 @@
 """People edit rules: what they did is read back, survives a new fit, and changes a saved voter and nothing else."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -167,3 +170,19 @@ def test_a_rule_file_becomes_the_edits_that_it_holds(learned):
     found = hands.of_file(changed, current, "ann")
     assert sorted(edit.action for edit in found) == ["ban", "edit", "pin", "write"]
     assert {edit.rule.rule_id for edit in found if edit.action == "ban"} == {first.rule_id}
+
+
+@pytest.mark.parametrize("state", ["pinned", "written", "edited"])
+def test_a_rule_of_people_that_was_changed_in_a_file_takes_the_place_of_the_old_one(learned, state):
+    """The old one used to stay beside it, unless the rule was a learned one."""
+    old = replace(LATE, state=state, provenance=Provenance(run="ann"))
+    current = RuleSet("shop", (*learned[0].rules.rules, old))
+    changed = current.to_yaml().replace("- thanks\n", "- cheers\n")
+    found = hands.of_file(parse.from_yaml(changed, TAXONOMY), current, "bob")
+    assert [(edit.action, edit.rule.rule_id == old.rule_id) for edit in found] == [("ban", True), ("edit", False)]
+    assert found[1].rule.provenance == Provenance(run="bob", parent=old.rule_id)
+    # A copy beside the old one is a rule more.
+    both = current.to_dict()
+    both["rules"].append({**LATE.to_dict(), "state": state, "if": [{"user": {"any_of": ["cheers"]}}]})
+    copied = hands.of_file(parse.from_json(json.dumps(both), TAXONOMY), current, "bob")
+    assert [edit.action for edit in copied if edit.rule.rule_id == old.rule_id] == [hands.ACTION_OF[state]]

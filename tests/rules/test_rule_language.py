@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdsl.rules import parse
+from kdsl.features import NUMBERS
+from kdsl.rules import expression, parse
 from kdsl.rules.atom import Comparison, Expression, Words, canonical_word
 from kdsl.rules.errors import RuleError
 from kdsl.rules.matching import decide, occurs
@@ -95,12 +96,28 @@ def test_sentences():
     assert "“a” is not in" in sentence(rule(none_of("a")))
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_number_has_a_name(language):
+    """Eight of fourteen were printed raw, as in `line_height_max is above 0.1`."""
+    for name in NUMBERS:
+        assert name not in sentence(rule(Comparison(name, ">", 0)), language)
+
+
+def test_a_quoted_word_is_never_rewritten():
+    """`neither` was made of `is not in` by replacing its first place, which may be in a word."""
+    it = sentence(rule(none_of("size is not in stock", "b")))
+    assert it == "If neither “b” nor “size is not in stock” is in the shopper's last words, then intent is 退款."
+
+
 @pytest.mark.parametrize(
     ("given", "written"),
     [
         ("REFUND", "refund"),
         ("订单 9 [１-９]{2,3}", "订单 0 [0-0]{2,3}"),
-        ("(a|ß)+", "(?:a|(?:ss))+"),
+        ("(a|ß)+", "(?:a|ss)+"),
+        ("ß+x", "(?:ss)+x"),
+        ("ｶﾞ+[ﾊﾟ]Ａ\u0301", "ガ+[パ]á"),
+        ("ǰ+b", "(?:(?:j)\u030c)+b"),
         (r"\d{4,}元", r"\d{4,}元"),
         ("（退）", r"\(退\)"),
         (r"a  b", "a b"),
@@ -112,6 +129,26 @@ def test_sentences():
 def test_expressions_are_read_as_texts_are(given, written):
     assert Expression("user", given).pattern == written
     assert Expression("user", written).pattern == written
+
+
+@given(st.text("ｶﾞﾊﾟｱaＡ\u0301\u0327ㄱㅏ退ß", min_size=1, max_size=6))
+def test_an_expression_of_plain_characters_is_found_where_they_stand(text):
+    """Characters were normalised one by one: half-width kana never met their marks, as they do in texts."""
+    written = Expression("user", text).pattern
+    assert expression.compiled(written).search(normalise(f"x{text}y")) is not None
+    assert Expression("user", written).pattern == written
+
+
+def test_what_re2_refuses_is_shown_as_it_was_written_with_a_remedy():
+    with pytest.raises(RuleError) as error:
+        Expression("user", "(ABC９")
+    assert str(error.value) == (
+        "RE2 refuses the expression '(ABC９': missing ); close the group with ), or write \\( for the character itself"
+    )
+    with pytest.raises(RuleError, match="repetition size; make its repeats smaller"):
+        Expression("user", "((((a{200}){200}){200}){200})b")
+    with pytest.raises(RuleError, match=r"'Ａ\*' holds on an empty text"):
+        Expression("user", "Ａ*")
 
 
 @pytest.mark.parametrize(
@@ -145,6 +182,12 @@ def test_expressions_are_read_as_texts_are(given, written):
 def test_refused_expressions_say_why(pattern, says):
     with pytest.raises(RuleError, match=says):
         Expression("user", pattern)
+
+
+def test_a_word_that_normalising_makes_too_long_is_refused():
+    """It was taken, and the file that it was written to could not be read again."""
+    with pytest.raises(RuleError, match="144 characters; at most 100"):
+        canonical_word("㎯" * 24)
 
 
 def test_matching_is_decided_by_the_data():
