@@ -30,7 +30,7 @@ test: $(READY)  ## Run the tests (not those marked slow or gpu)
 slow: $(READY)  ## Run the tests marked slow
 	@JAVA_HOME=$$(conf/find-java.sh) $(BIN)/python -m pytest -m slow
 
-bench: $(READY)  ## Run the measurements in bench/, one JSON line each (an hour)
+bench: $(READY)  ## Run the measurements that need no more than an hour; the others are named in docs/measured.md
 	@JAVA_HOME=$$(conf/find-java.sh) bench/all.sh
 
 miniature: $(READY)  ## Train the demo's two little multimodal models anew (20 minutes on 2 cores)

@@ -46,8 +46,8 @@ def show(report: dict[str, Any], called: Mapping[str, str]) -> None:
                 task,
                 f"{who} ({called[who]})" if who in called else who,
                 _ranged(f["weighted_f1"], f["low"], f["high"]),
-                _ranged(f["macro_f1"], *f["macro_f1_interval"]),
-                _ranged(f["accuracy"], *f["accuracy_interval"]),
+                f"{f['macro_f1']:.3f}",
+                f"{f['accuracy']:.3f}",
                 str(f["n"]),
             )
     console.out.print(table)
@@ -57,6 +57,8 @@ def show(report: dict[str, Any], called: Mapping[str, str]) -> None:
             by_label.add_row(task, name, _ranged(f["f1"], f["low"], f["high"]), str(f["n"]))
     console.out.print(by_label)
     for task, found in report["tasks"].items():
+        macro, accuracy = _ranged(found["macro_f1"], *found["macro_f1_interval"]), found["accuracy"]
+        console.say(f"{task}: macro F1 {macro}, accuracy {_ranged(accuracy, *found['accuracy_interval'])}")
         worst = "; ".join(
             f"{c['gold']} taken for {c['predicted'] or 'nothing'} ({c['rows']})" for c in found["confused"][:3]
         )
