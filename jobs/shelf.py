@@ -3,11 +3,11 @@
 import hashlib
 import shutil
 import tempfile
-import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jobs.hadoop import file_system
+from jobs.ship import ship
 from kdsl.config import Settings
 from kdsl.copies import kept
 from kdsl.errors import ReleaseError
@@ -29,7 +29,12 @@ class Shelf:
         self.spark = spark
         self.where = settings.releases
         self.remote = "://" in self.where
-        self.cache = Path(settings.release_cache or Path.home() / ".cache" / "kdsl" / "releases").resolve()
+        self._cache = settings.release_cache
+
+    @property
+    def cache(self) -> Path:
+        """Where copies of releases at a URI are kept on this machine."""
+        return Path(self._cache or Path.home() / ".cache" / "kdsl" / "releases").resolve()
 
     @property
     def fresh(self) -> Path:
@@ -131,17 +136,3 @@ class Shelf:
             target = Path(passing) / MANIFEST
             fs.copyToLocalFile(False, source, file_system(self.spark, target.as_uri())[1], True)
             return target.read_bytes()
-
-
-def ship(spark: "SparkSession", release: Release) -> None:
-    """Bring a release to every node as an archive of this Spark application; a second time is nothing new."""
-    context: Any = spark.sparkContext
-    archive = Path(context._temp_dir) / f"{release.path.name}.zip"  # gone with the application
-    if archive.exists():
-        return
-    draft = archive.with_suffix(".part")
-    with zipfile.ZipFile(draft, "w") as packed:
-        for name in (*release.manifest.files, MANIFEST):
-            packed.write(release.path / name, name)
-    draft.rename(archive)
-    context.addArchive(f"{archive}#{release.path.name}")

@@ -121,7 +121,7 @@ import json
 import sys
 from pathlib import Path
 from pyspark.sql import SparkSession
-from jobs.shelf import ship
+from jobs.ship import ship
 from kdsl.release import Release
 from udfs.placed import placed
 spark = SparkSession.builder.master("local-cluster[2,1,512]").config("spark.executor.memory", "512m").getOrCreate()
