@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The job's own options."""
     parser.add_argument("--item", metavar="ID", required=True, help="id of the conversation or of the image")
     parser.add_argument("--task", metavar="T", help="only this task's label (default: all)")
+    parser.add_argument("--shadow", metavar="ID", help="what this release wrote into shadow_labels, instead of labels")
 
 
 def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> None:
@@ -31,14 +32,17 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
     from pyspark.sql import functions as F
 
     lake = Lake(spark, settings.lake).must_exist()
-    rows = lake.df("labels").where(F.col("item_id") == args.item)
+    rows = lake.df("shadow_labels" if args.shadow else "labels").where(F.col("item_id") == args.item)
+    if args.shadow:
+        rows = rows.where(F.col("release_id") == args.shadow)
     if args.task:
         rows = rows.where(F.col("task") == args.task)
     found = sorted(rows.collect(), key=lambda row: (row["task"], row["event_date"]))
     if not found:
         of = f" of task {args.task!r}" if args.task else ""
+        by = f" by {args.shadow!r:.80} in shadow_labels" if args.shadow else ""
         raise ConfigError(
-            f"--item: {args.item!r:.80} has no label{of} in {lake.root}; label its date first, or mend the id."
+            f"--item: {args.item!r:.80} has no label{of}{by} in {lake.root}; label its date first, or mend the id."
         )
     for row in found:
         release = Shelf(spark, settings).open(row["release_id"])

@@ -41,3 +41,14 @@ def days_of(args: argparse.Namespace) -> Days:
     if args.start > args.end:
         raise ConfigError(f"--from {args.start} lies after --to {args.end}; give the earlier day as --from.")
     return Days(args.start, args.end)
+
+
+def days_if_given(args: argparse.Namespace) -> Days | None:
+    """As `days_of`; None where neither end was given.
+
+    Raises:
+        ConfigError: one was given without the other, or the range runs backward.
+    """
+    if (args.start is None) != (args.end is None):
+        raise ConfigError("--from and --to belong together; give both, or neither.")
+    return days_of(args) if args.start else None

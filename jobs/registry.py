@@ -19,9 +19,7 @@ def find(lake: Lake, settings: Settings, release_id: str | None) -> Release:
         ReleaseError: there is none, it was altered, or it was learned for another taxonomy or reader.
     """
     release = Shelf(lake.spark, settings).open(release_id or promoted(lake))
-    noted = _noted(lake).get(release.manifest.release_id)
-    if noted and noted != file_sha256(release.path / MANIFEST):
-        raise ReleaseError(f"release {release.manifest.release_id}: {MANIFEST} was altered since `fit`; restore it.")
+    is_noted(lake, release)
     release.must_fit(taxonomy.load(settings.taxonomy))
     read_with, reads_now = release.manifest.reader_version, reader_version(release.manifest.reader)
     if read_with != reads_now:
@@ -30,6 +28,18 @@ def find(lake: Lake, settings: Settings, release_id: str | None) -> Release:
             f"them by {reads_now}. Run fit again."
         )
     return release
+
+
+def is_noted(lake: Lake, release: Release) -> bool:
+    """Whether the lake's table `releases` knows the release.
+
+    Raises:
+        ReleaseError: it does, with another manifest.
+    """
+    noted = _noted(lake).get(release.manifest.release_id)
+    if noted and noted != file_sha256(release.path / MANIFEST):
+        raise ReleaseError(f"release {release.manifest.release_id}: {MANIFEST} was altered since `fit`; restore it.")
+    return noted is not None
 
 
 def promoted(lake: Lake) -> str:
@@ -89,7 +99,10 @@ def _at_work(lake: Lake) -> str | None:
 
 
 def verdict(lake: Lake, settings: Settings, new: Manifest) -> tuple[bool, str]:
-    """Whether to promote a new release, and why: the first, or on no task below the promoted one's interval."""
+    """Whether to promote a new release, and why: the first, or on no task below the promoted one's interval.
+
+    One that lacks a task of the promoted one is not: nobody would label that any more.
+    """
     if new.interrupted:
         cut = ", ".join(new.interrupted)
         return False, (
@@ -105,10 +118,13 @@ def verdict(lake: Lake, settings: Settings, new: Manifest) -> tuple[bool, str]:
         return True, f"promoted: nothing to compare with ({error})" if lake.has("releases") else "promoted: the first"
     if old.taxonomy_digest != new.taxonomy_digest:
         return True, f"promoted: {old.release_id} was learned for another taxonomy"
+    lost = [task for task in old.scores if task not in new.scores]
+    if lost:
+        return False, f"not promoted: has no task {', '.join(lost)}, which {old.release_id} labels"
     worse = [
         f"{task} {new.score(task).value:.3f} < {old.score(task).low:.3f}"
         for task in old.scores
-        if task not in new.scores or new.score(task).value < old.score(task).low
+        if new.score(task).value < old.score(task).low
     ]
     if worse:
         return False, f"not promoted: worse than {old.release_id} beyond its interval ({'; '.join(worse)})"

@@ -10,6 +10,7 @@ from jobs.lake import Lake
 from jobs.shelf import Shelf
 from kdsl.config import Settings
 from kdsl.errors import ConfigError, ReleaseError
+from kdsl.fusion.fusion import POOL
 from kdsl.release import Release
 from kdsl.release_diff import difference
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SUMMARY = "list, show, diff, promote, rollback or verify releases"
-SHOWN_IDS = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", metavar="ID", help="releases (default: the promoted one; verify: all)")
     parser.add_argument("--force", action="store_true", help="promote although it is worse; needs --why")
     parser.add_argument("--why", metavar="TEXT", default="", help="the reason, kept in the table releases")
+    parser.add_argument("--shown", metavar="N", type=int, default=5, help="diff: ids shown of each pair of labels (5)")
     options.add_range(parser, required=False)
 
 
@@ -55,10 +56,12 @@ def _show(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
         release = registry.find(lake, settings, release_id)
         console.say(f"{release_id}, made {release.manifest.created_at}, taxonomy {release.manifest.taxonomy}")
         for task, scores in release.manifest.scores.items():
-            fusion = release.fusion(task)
+            fusion, curves = release.fusion(task), release.reliability(task)
             for name, score in scores.items():
-                more = f"  weight {fusion.weights[name]:.3f}" if name in fusion.weights else ""
-                console.say(f"  {task:<8} {name:<8} held-out weighted F1 {score}{more}")
+                ece = f"  ECE {curves[name].ece}" if name in curves else ""
+                weighed = fusion.uses == POOL and name in fusion.weights
+                weight = f"  weight {fusion.weights[name]:.3f}" if weighed else ""
+                console.say(f"  {task:<8} {name:<8} held-out weighted F1 {score}{ece}{weight}")
             doubt = f"abstains below {fusion.threshold:.3f}" if fusion.threshold else "never abstains for doubt"
             console.say(f"  {task:<8} decided by {fusion.uses}; {doubt}")
             if fusion.cascade:
@@ -68,20 +71,25 @@ def _show(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
 def _diff(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
     if len(args.ids) not in (1, 2):
         raise ConfigError("release diff: name one release (against tonight's) or two, the older first.")
+    if args.shown < 0:
+        raise ConfigError(f"--shown: {args.shown} is below 0; give the number of ids to show of each pair of labels.")
+    days = options.days_if_given(args)
     old, new = (registry.find(lake, settings, i) for i in [*[registry.promoted(lake)][: 2 - len(args.ids)], *args.ids])
     for line in difference(old, new) or ["no difference"]:
         console.say(line)
-    if args.start and args.end:
+    if days:
         from pyspark.sql import functions as F
 
-        rows = votes.compare(lake, old, new, within(options.days_of(args))).localCheckpoint()
+        rows = votes.compare(lake, old, new, within(days)).localCheckpoint()
         n, unknown = rows.agg(F.count("*"), F.count_if(~F.col("known"))).collect()[0]
         moved = rows.where("known AND NOT old <=> new").groupBy("task", "old", "new")
-        changes = moved.agg(F.count("*").alias("n"), F.slice(F.array_sort(F.collect_list("item_id")), 1, SHOWN_IDS + 1))
+        changes = moved.agg(
+            F.count("*").alias("n"), F.slice(F.array_sort(F.collect_list("item_id")), 1, args.shown + 1)
+        )
         found = changes.orderBy(F.desc("n"), "task", "old", "new").collect()
-        console.say(f"of {n} items from {args.start} to {args.end}, {sum(row['n'] for row in found)} change:")
+        console.say(f"of {n} items from {days.start} to {days.end}, {sum(row['n'] for row in found)} change:")
         for task, one, other, count, ids in found:
-            shown = ", ".join(ids[:SHOWN_IDS]) + (", ..." if len(ids) > SHOWN_IDS else "")
+            shown = ", ".join(ids[: args.shown]) + (", ..." if len(ids) > args.shown else "")
             console.say(f"  {count:5d} {task}: {one or 'abstained'} -> {other or 'abstained'} ({shown})")
         if unknown:
             console.say(
@@ -117,9 +125,13 @@ def _rollback(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
 def _verify(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as anew:  # of a store, what lies there now, and no copy of earlier
         shelf = Shelf(lake.spark, settings.model_copy(update={"release_cache": anew}))
-        for release_id in args.ids or shelf.ids():
-            Release.open(shelf.folder(release_id))  # reads and hashes every file
-            console.say(f"{release_id}: whole, every file of the recorded hash")
+        if not (known := args.ids or shelf.ids()):
+            where = settings.releases
+            raise ReleaseError(f"--releases: there is no release in {where}; learn one first, or mend the path.")
+        for release_id in known:
+            release = Release.open(shelf.folder(release_id))  # reads and hashes every file
+            own = "its manifest too" if registry.is_noted(lake, release) else "its manifest is not noted in this lake"
+            console.say(f"{release_id}: whole, every file of the recorded hash; {own}")
 
 
 ACTIONS = {"list": _list, "show": _show, "diff": _diff, "promote": _promote, "rollback": _rollback, "verify": _verify}

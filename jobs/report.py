@@ -30,9 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> None:
     """Write the page and say where it is."""
-    if (args.start is None) != (args.end is None):
-        raise ConfigError("--from and --to belong together; give both, or neither for all nights.")
-    days = options.days_of(args) if args.start else EVER
+    days = options.days_if_given(args) or EVER
     lake = Lake(spark, settings.lake).must_exist()
     release = registry.find(lake, settings, args.release)
     console.say(f"{write(lake, release, Path(args.out), days)}")

@@ -16,14 +16,13 @@ NAMES = {
 
 
 def explain(row: Mapping[str, Any], fusion: Fusion) -> list[str]:
-    """Lines about a row of `labels` (as a plain mapping) that a release with this fusion gave."""
+    """Lines about a row of `labels` or `shadow_labels` (as a plain mapping) that a release with this fusion gave."""
     lines = [f"{row['item_id']} of {row['event_date']}, task {row['task']}: {_outcome(row, fusion)}"]
     if row["error_code"]:
         return lines
     asked = _asked(row, fusion)
     for vote in row["votes"] or ():
-        judge = fusion.judge(asked)
-        counted = f"weight {judge.weights[vote['voter']]:.2f}" if vote["voter"] in judge.speakers else "has no say"
+        counted = _counted(vote["voter"], row["decided_by"], fusion.judge(asked))
         said = "had nothing to say" if vote["abstained"] else f"said {vote['label']}, sure to {_percent(vote['score'])}"
         lines.append(f"  {_name(vote['voter'])} {said} ({counted})")
     if not asked:
@@ -33,6 +32,13 @@ def explain(row: Mapping[str, Any], fusion: Fusion) -> list[str]:
         for match in rule["matches"]:
             lines.append(f"    {match['words']!r} stands in {match['field']} at {match['start']} to {match['stop']}")
     return lines
+
+
+def _counted(voter: str, decided_by: str | None, judge: Fusion) -> str:
+    """What a vote counted for; weights count only where several voters decided together."""
+    if decided_by in judge.weights:
+        return "decided alone" if voter == decided_by else "has no say"
+    return f"weight {judge.weights[voter]:.2f}" if voter in judge.speakers else "has no say"
 
 
 def _asked(row: Mapping[str, Any], fusion: Fusion) -> bool:

@@ -11,7 +11,8 @@ from kdsl.rules.sentence import sentence
 
 def difference(old: Release, new: Release) -> list[str]:
     """Lines on what `new` has otherwise than `old`; empty where they say the same for the same reasons."""
-    return [*_settings(old, new), *(line for task in new.manifest.voters for line in _task(old, new, task))]
+    tasks = dict.fromkeys((*new.manifest.voters, *old.manifest.voters))
+    return [*_settings(old, new), *(line for task in tasks for line in _task(old, new, task))]
 
 
 def _settings(old: Release, new: Release) -> Iterator[str]:
@@ -32,6 +33,9 @@ def _settings(old: Release, new: Release) -> Iterator[str]:
 def _task(old: Release, new: Release, task: str) -> Iterator[str]:
     if task not in old.manifest.voters:
         yield f"{task}: is new"
+        return
+    if task not in new.manifest.voters:
+        yield f"{task}: is gone"
         return
     for name, score in new.manifest.scores[task].items():
         before = old.manifest.scores[task].get(name)

@@ -1,6 +1,7 @@
 """An edit of rules mints a child: other voters' files as they were, rules changed, fusion refitted, no model run."""
 
 import json
+import shutil
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,13 @@ from kdsl.fusion.override import Override
 from kdsl.models.calibrate import Calibration
 from kdsl.predict import Predictor
 from kdsl.release import Manifest, Release, Score
+from kdsl.release_diff import difference
 from kdsl.revote import Revoter
 from kdsl.rules import hands, parse
 from kdsl.rules.atom import Comparison, Words
 from kdsl.rules.rule import Rule
 from kdsl.rules.ruleset import RuleSet
+from kdsl.rules.sentence import sentence
 from kdsl.taxonomy import Taxonomy
 from tests.test_voter_contract import GOLD, ITEMS, TASK
 
@@ -125,6 +128,34 @@ def test_an_edited_rule_wins_no_disagreement_on_rows_that_its_parent_was_made_fr
 def test_the_same_edits_find_the_child_that_is_there(parent: Release) -> None:
     edits = by_hand(hands.written(WRITTEN, "ann"))
     assert child.mint(parent, edits, items()) == child.mint(parent, edits, {})
+
+
+def test_what_differs_is_told_rule_by_rule_and_number_by_number(parent: Release, tmp_path: Path) -> None:
+    victim = child.rules_of(parent, "intent").active()[0]
+    minted = child.mint(parent, by_hand(hands.banned(victim), hands.written(WRITTEN, "ann")), items())
+    there, back = difference(parent, minted), difference(minted, parent)
+    assert f"intent: rule added: {WRITTEN.rule_id} {sentence(WRITTEN, 'en')}" in there
+    assert f"intent: rule gone: {WRITTEN.rule_id} {sentence(WRITTEN, 'en')}" in back
+    assert f"intent: rule {victim.rule_id} was learned, is banned" in there
+    one, other = parent.fusion("intent"), minted.fusion("intent")
+    assert one.weights != other.weights
+    for name, weight in one.weights.items():
+        line = f"intent: weight of {name} {weight:.3f} -> {other.weights[name]:.3f}"
+        assert (line in there) == (abs(weight - other.weights[name]) >= 0.005)
+    assert difference(parent, parent) == []
+
+    shutil.copytree(parent.path, tmp_path / "sure")
+    file = tmp_path / "sure" / "fusion" / "intent.json"
+    file.write_text(
+        one.model_copy(update={"threshold": 0.75, "weights": {"linear": 2.0, "rules": 0.5}}).model_dump_json()
+    )
+    told = difference(parent, parent.model_copy(update={"path": tmp_path / "sure"}))
+    assert "intent: abstains below none -> 0.750" in told
+    assert f"intent: weight of linear {one.weights['linear']:.3f} -> 2.000" in told
+    assert f"intent: weight of rules {one.weights['rules']:.3f} -> 0.500" in told
+    bare = parent.model_copy(update={"manifest": parent.manifest.model_copy(update={"voters": {}})})
+    assert "intent: is gone" in difference(parent, bare)
+    assert "intent: is new" in difference(bare, parent)
 
 
 def test_a_child_labels(parent: Release) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from jobs import console, explain, registry
 from jobs import release as job
 from jobs.evaluate import evaluate
+from jobs.fit import fit
 from jobs.label import label
 from kdsl import release as releases
 from kdsl.errors import ConfigError, ReleaseError
@@ -21,7 +23,7 @@ from tests.night import Shop
 
 
 def do(night: Shop, action: str, *ids: str, **options: Any) -> str:
-    args = argparse.Namespace(action=action, ids=list(ids), force=False, why="", start=None, end=None)
+    args = argparse.Namespace(action=action, ids=list(ids), force=False, why="", start=None, end=None, shown=5)
     return said(lambda: job.run(night.spark, night.settings, argparse.Namespace(**{**vars(args), **options})))
 
 
@@ -53,11 +55,76 @@ def test_list_show_and_verify(night: Shop, other: Release) -> None:
     assert f"{own} *" in do(night, "list")
     shown = do(night, "show")
     assert "linear" in shown
-    assert "weight" in shown
     assert "decided by" in shown
+    for task in ("intent", "scene"):
+        curves, fusion = night.release.reliability(task), night.release.fusion(task)
+        assert set(curves) == {"fused", "linear", "rules"}
+        for name, curve in curves.items():
+            [line] = [line for line in shown.splitlines() if line.startswith(f"  {task:<8} {name:<8}")]
+            assert f"  ECE {curve.ece}" in line
+            assert (" weight " in line) == (fusion.uses == "pool" and name in fusion.weights)
     assert do(night, "verify").count("whole") >= 2
     with pytest.raises(ReleaseError):
         do(night, "verify", "rel-none")
+
+
+def test_verify_compares_the_manifest_with_the_lakes_note_and_says_where_there_is_none(
+    night: Shop, other: Release, tmp_path: Path
+) -> None:
+    own = night.release.manifest.release_id
+    assert f"{own}: whole, every file of the recorded hash; its manifest too" in do(night, "verify", own)
+    assert "not noted in this lake" in do(night, "verify", other.manifest.release_id).replace("\n", " ")
+    elsewhere = replace(night, settings=night.settings.model_copy(update={"releases": str(tmp_path)}))
+    with pytest.raises(ReleaseError, match="there is no release in"):
+        do(elsewhere, "verify")
+    shutil.copytree(night.release.path, tmp_path / own)
+    file = tmp_path / own / "manifest.json"
+    file.write_text(file.read_text().replace('"taxonomy": "demo"', '"taxonomy": "dome"'))
+    with pytest.raises(ReleaseError, match=r"manifest\.json was altered since `fit`"):
+        do(elsewhere, "verify")
+
+
+def without_scene(release: Release, name: str) -> Release:
+    """The same release as if no picture had had gold."""
+    made = release.path.parent / name
+    shutil.copytree(release.path, made)
+    for path in sorted(made.rglob("scene*")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    manifest = json.loads((made / "manifest.json").read_text())
+    for key in ("voters", "scores", "uses", "gains"):
+        del manifest[key]["scene"]
+    files = {key: digest for key, digest in manifest["files"].items() if (made / key).is_file()}
+    learned = json.loads((made / "learned.json").read_text())
+    (made / "learned.json").write_text(json.dumps({"intent": learned["intent"]}))
+    files["learned.json"] = releases.file_sha256(made / "learned.json")
+    (made / "manifest.json").write_text(json.dumps(manifest | {"release_id": name, "files": files}))
+    return Release.open(made)
+
+
+def test_a_release_without_a_task_of_the_one_at_work_is_promoted_by_force_only(night: Shop) -> None:
+    one = without_scene(night.release, "rel-111111111111")
+    own = night.release.manifest.release_id
+    with pytest.raises(ReleaseError, match=f"not promoted: has no task scene, which {own} labels; .* --force --why"):
+        do(night, "promote", one.manifest.release_id)
+    assert "scene: is gone" in do(night, "diff", one.manifest.release_id)
+    try:
+        do(night, "promote", one.manifest.release_id, force=True, why="no pictures any more")
+        assert registry.promoted(night.lake) == one.manifest.release_id
+    finally:
+        do(night, "rollback")
+
+
+def test_fit_says_which_task_has_no_gold_and_does_not_promote_what_lacks_it(night: Shop) -> None:
+    fast = night.settings.fit.model_copy(update={"voters": ["linear"]})
+    gold = night.lake.version("gold_labels")
+    night.lake.delta("gold_labels").delete("task = 'scene' AND split = 'train'")
+    try:
+        told = said(lambda: fit(night.lake, night.settings.model_copy(update={"fit": fast})))
+    finally:
+        night.lake.delta("gold_labels").restoreToVersion(gold)
+    assert "task scene has no gold of split train" in told
+    assert "not promoted: has no task scene" in told.replace("\n", " ")
+    assert registry.promoted(night.lake) == night.release.manifest.release_id
 
 
 def test_diff_counts_the_rows_that_would_change_without_a_model(night: Shop, other: Release) -> None:
@@ -77,6 +144,23 @@ def test_diff_counts_the_rows_that_would_change_without_a_model(night: Shop, oth
     assert do(night, "diff", night.release.manifest.release_id).strip() == "no difference"
     with pytest.raises(ConfigError, match="name one release"):
         do(night, "diff")
+    with pytest.raises(ConfigError, match="--from and --to belong together"):
+        do(night, "diff", other.manifest.release_id, start=night.days.start)
+    with pytest.raises(ConfigError, match="--shown: -1 is below 0"):
+        do(night, "diff", other.manifest.release_id, shown=-1)
+
+
+def test_diff_lists_as_many_ids_of_a_pair_as_are_asked_for(night: Shop, other: Release) -> None:
+    days = {"start": night.days.start, "end": night.days.end}
+    moved: dict[tuple[str, str], list[str]] = {}
+    for row in night.rows("labels", "task = 'intent' AND error_code IS NULL"):
+        [rules] = [vote for vote in row["votes"] if vote["voter"] == "rules"]
+        if days["start"] <= row["event_date"] <= days["end"] and not rules["abstained"]:
+            moved.setdefault((row["label"] or "abstained", rules["label"]), []).append(row["item_id"])
+    (one, new), ids = max((pair for pair in moved.items() if pair[0][0] != pair[0][1]), key=lambda pair: len(pair[1]))
+    assert f"{one} -> {new} (...)" in do(night, "diff", other.manifest.release_id, **days, shown=0)
+    whole = "".join(do(night, "diff", other.manifest.release_id, **days, shown=999).split())
+    assert f"{one}->{new}({','.join(sorted(ids))})" in whole
 
 
 def test_a_worse_release_is_promoted_by_force_and_reason_only_and_rolled_back(night: Shop, other: Release) -> None:
@@ -117,13 +201,30 @@ def test_a_candidate_is_scored_on_its_shadows_and_labels_stay(night: Shop, other
 
 def test_a_label_is_explained_in_words(night: Shop) -> None:
     row = night.rows("labels", "task = 'intent' AND error_code IS NULL AND size(rules_fired) > 0")[0]
-    args = argparse.Namespace(item=row["item_id"], task="intent")
+    args = argparse.Namespace(item=row["item_id"], task="intent", shadow=None)
     told = said(lambda: explain.run(night.spark, night.settings, args))
     assert f"{row['label']}, sure to" in told
     assert row["rules_fired"][0]["sentence"][:40] in told
     assert "the linear voter said" in told
     with pytest.raises(ConfigError, match="'nobody' has no label"):
-        explain.run(night.spark, night.settings, argparse.Namespace(item="nobody", task=None))
+        explain.run(night.spark, night.settings, argparse.Namespace(item="nobody", task=None, shadow=None))
+
+
+def test_what_a_shadow_said_is_explained_beside_the_label(night: Shop, other: Release) -> None:
+    own = other.manifest.release_id
+    row = next(row for row in night.rows("shadow_labels", "task = 'intent'") if row["decided_by"] == "rules")
+    told = said(lambda: explain.run(night.spark, night.settings, item(row["item_id"], own)))
+    assert f"{row['label']}, sure to" in told
+    assert "the rules, which did better alone" in told
+    assert f"release {own}" in told
+    assert "(decided alone)" in told
+    assert "weight" not in told.replace("weighted", "")
+    with pytest.raises(ConfigError, match=r"has no label by 'rel-none' in shadow_labels"):
+        explain.run(night.spark, night.settings, item(row["item_id"], "rel-none"))
+
+
+def item(item_id: str, shadow: str) -> argparse.Namespace:
+    return argparse.Namespace(item=item_id, task=None, shadow=shadow)
 
 
 def test_every_way_to_decide_has_words() -> None:
@@ -139,6 +240,14 @@ def test_every_way_to_decide_has_words() -> None:
         ({"label": None, "error_code": "image_missing"}, "because of the item itself: image_missing"),
     ):
         assert words in explained({**row, **change}, fusion)[0]
+    votes = [
+        {"voter": name, "label": "a", "score": 0.7, "abstained": name == silent, "error_code": None}
+        for name, silent in (("rules", ""), ("linear", "linear"))
+    ]
+    together = explained({**row, "votes": votes}, fusion)
+    assert ["(weight 0.50)" in line for line in together[1:]] == [True, True]
+    one = explained({**row, "votes": votes, "decided_by": "rules"}, fusion)
+    assert [line.rpartition("(")[2] for line in one[1:]] == ["decided alone)", "has no say)"]
     assert (
         "did better alone" in explained(row | {"decided_by": "rules"}, fusion.model_copy(update={"uses": "rules"}))[0]
     )
