@@ -1,19 +1,18 @@
 """Pick the items that a person should label next, and write them as a file that `ingest` takes back with gold."""
 
 import argparse
-from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jobs import console, ledger, options, registry, unlearned
+from jobs import console, draws, ledger, options, registry, unlearned
 from jobs.items import targets, units, within
 from jobs.lake import Lake
 from jobs.options import Days
 from jobs.seen import seen
-from jobs.tables import DRAWS
 from kdsl import sample, sample_file
 from kdsl.arrow import items_of
 from kdsl.config import Settings
@@ -21,7 +20,7 @@ from kdsl.dialogue import Item
 from kdsl.errors import ConfigError
 from kdsl.features import text_fields
 from kdsl.release import Release
-from kdsl.sample import Pick, Pool
+from kdsl.sample import Pool
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
@@ -63,7 +62,7 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
 def draw(
     lake: Lake, settings: Settings, release: Release, days: Days, out: Path, *, n: int, share: float, seed: int
 ) -> str:
-    """Pick `n` items of those days without gold; what was picked, in words."""
+    """Pick `n` items of those days that have no gold and were never drawn; what was picked, in words."""
     arguments = {"from": days.start, "to": days.end, "n": n, "random_share": share, "seed": seed}
     with ledger.recorded(lake, "sample", arguments, READS, WRITES) as run:
         run.release_id = release.manifest.release_id
@@ -79,12 +78,14 @@ def draw(
         with run.stage("write"):
             keys = _keys(pool, (pick.row for pick in picks))
             found = _items(lake, settings, release, keys, within(days), content=True)
-            chosen = [(pick, found[pick.row], dates[pick.row]) for pick in picks if pick.row in found]
+            picked = [(pick, found[pick.row], dates[pick.row]) for pick in picks if pick.row in found]
+            earlier = draws.at_random(lake, days)
+            chosen = draws.over_all(picked, earlier)
             try:
                 sample_file.write(out, chosen, release.taxonomy)
             except OSError as error:
                 raise ConfigError(f"--out: {out} cannot be written ({error.strerror}); name one you own.") from error
-            _note(lake, release, chosen)
+            draws.note(lake, release, chosen, draws.anew(picked, earlier))
         for part in ("random", "doubt"):
             run.count(part, sum(pick.part == part for pick, _, _ in chosen))
     told = f"{run.counts['random']} drawn at random, {run.counts['doubt']} picked for doubt"
@@ -95,12 +96,14 @@ def _pool(lake: Lake, release: Release, days: Days) -> tuple[Pool, list[date]]:
     from pyspark.sql import functions as F
 
     own = unlearned.labelled(lake, release, days)
-    gold = lake.df("gold_labels").select("item_id", "task")
-    left = own.where(F.col("error_code").isNull()).join(gold, ["item_id", "task"], "left_anti")
+    known = lake.df("gold_labels").select("item_id", "task").unionByName(lake.df("draws").select("item_id", "task"))
+    left = own.where(F.col("error_code").isNull()).join(known, ["item_id", "task"], "left_anti")
     rows = left.select("item_id", "task", "event_date", "label", "score").limit(MOST + 1).toArrow().to_pylist()
     if not rows or len(rows) > MOST:
         many = (
-            f"more than {MOST:,} items" if rows else f"no item labelled by {release.manifest.release_id} without gold"
+            f"more than {MOST:,} items"
+            if rows
+            else f"no item labelled by {release.manifest.release_id} without gold that was not drawn before"
         )
         raise ConfigError(f"--from {days.start} --to {days.end} holds {many}; label those days first, or name others.")
     rows.sort(key=lambda row: (row["task"], row["item_id"]))
@@ -133,12 +136,3 @@ def _items(
 def _words(item: Item) -> str:
     fields = text_fields(item)
     return f"{fields['user']} {fields['ocr']}"
-
-
-def _note(lake: Lake, release: Release, chosen: Sequence[tuple[Pick, Item, date]]) -> None:
-    now = datetime.now(UTC)
-    rows = [
-        (item.item_id, item.task, day, pick.part, pick.inclusion, pick.why, release.manifest.release_id, now)
-        for pick, item, day in chosen
-    ]
-    lake.upsert("draws", lake.spark.createDataFrame(rows, DRAWS.columns))

@@ -1,4 +1,4 @@
-"""Which items a person should label next: some at random, which score, and some for doubt, which only teach.
+"""Which items a person should label next: some at random, which also score, and some for doubt, which only teach.
 
 1. The random part is a systematic sample: the items of a task in the order of the label they were given, then of a hash
    of their id, and every (N / k)-th of them from a random start. Each item is drawn with the same probability k / N,
@@ -7,7 +7,8 @@
    1 - score; of those least sure, one after the other is taken that is both doubtful and unlike those taken already.
 
 Scores on rows picked for doubt would say how good the worst are. So only the random part may be scored, each row with
-the weight 1 / probability (Horvitz and Thompson 1952).
+the weight 1 / probability (Horvitz and Thompson 1952). Who is drawn is not drawn again: after a second draw of the
+same items each has had two chances, and the probability of a row is that of either (`either`).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -29,7 +30,7 @@ SHORTLIST = 8
 
 @dataclass(frozen=True)
 class Pool:
-    """Items without gold; `given` is the label that each was given, empty for none, `doubt` (n,) is 1 - score."""
+    """Items without gold, never drawn: `given` is the label each was given (empty: none), `doubt` (n,) is 1 - score."""
 
     ids: Sequence[str]
     tasks: Sequence[str]
@@ -50,11 +51,6 @@ class Pick:
     inclusion: float
     why: str
 
-    @property
-    def split(self) -> str:
-        """Rows drawn at random score, those picked for doubt teach."""
-        return "test" if self.part == "random" else "train"
-
 
 def at_random(pool: Pool, n: int, *, seed: int) -> list[Pick]:
     """`n` items, all where there are fewer; tasks get equal parts as far as they have items."""
@@ -64,11 +60,16 @@ def at_random(pool: Pool, n: int, *, seed: int) -> list[Pick]:
     for name, k in shared_out(dict.fromkeys(names, 1.0), sizes, n).items():
         order = sorted(pool.rows(name), key=lambda row: (pool.given[row], hash_order(pool.ids[row], seed)))
         start = int(hash_order(name, seed)[:12], 16) / 16**12
-        why = f"at random, one of {k:,} of the {len(order):,} items without gold"
+        why = f"at random, one of {k:,} of the {len(order):,} items left without gold"
         picks += [
             Pick(order[int((place + start) * len(order) / k)], "random", k / len(order), why) for place in range(k)
         ]
     return picks
+
+
+def either(earlier: float, now: float) -> float:
+    """The probability that an item was drawn at random by now: earlier, or else now from those that were left."""
+    return earlier + (1.0 - earlier) * now
 
 
 def shortlist(pool: Pool, n: int, taken: Collection[int], *, seed: int) -> dict[tuple[str, str], tuple[int, list[int]]]:

@@ -31,7 +31,7 @@ def write(file: Path, chosen: Sequence[tuple[Pick, Item, date]], taxonomy: Taxon
             "event_date": day.isoformat(),
             "labels": {item.task: None},
             "choose_from": taxonomy.task(item.task).label_names,
-            "split": pick.split,
+            "split": "train",
             "picked": pick.part,
             "inclusion": pick.inclusion,
             "why": pick.why,

@@ -12,7 +12,7 @@ from jobs.evaluate import evaluate
 from jobs.ingest import ingest
 from kdsl import metrics
 from kdsl.errors import ConfigError
-from kdsl.sample import Pool, at_random, for_doubt, shared_out, shortlist
+from kdsl.sample import Pool, at_random, either, for_doubt, shared_out, shortlist
 from tests.night import Shop
 
 
@@ -82,7 +82,6 @@ def test_doubt_goes_where_errors_are_expected_and_takes_nothing_twice() -> None:
     total = sum(items.doubt[row] for row in range(300) if row not in taken)
     assert abs(sum(items.tasks[pick.row] == "intent" for pick in picks) - 40 * errors / total) <= 3
     assert np.mean(items.doubt[[pick.row for pick in picks]]) > 1.5 * items.doubt.mean()
-    assert {pick.split for pick in picks} == {"train"}
 
 
 def test_of_rows_that_say_the_same_one_is_enough() -> None:
@@ -104,14 +103,14 @@ def test_a_sample_goes_out_is_labelled_and_comes_back_with_the_right_splits(
     night: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, gold_version = tmp_path / "tonight.jsonl", night.lake.version("gold_labels")
-    told = sample.draw(night.lake, night.settings, night.release, night.days, out, n=6, share=0.5, seed=1)
+    told = sample.draw(night.lake, night.settings, night.release, night.days, out, n=8, share=0.5, seed=1)
     rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
-    assert len(rows) == 6
-    assert "3 drawn at random, 3 picked for doubt" in told
+    assert len(rows) == 8
+    assert "4 drawn at random, 4 picked for doubt" in told
     with_gold = {(row["item_id"], row["task"]) for row in night.rows("gold_labels")}
     for row in rows:
         assert (row["item_id"], row["task"]) not in with_gold
-        assert (row["split"], row["picked"]) in {("test", "random"), ("train", "doubt")}
+        assert (row["split"], row["picked"]) in {("train", "random"), ("train", "doubt")}
         assert 0 < row["inclusion"] <= 1
         assert row["turns"] or row["pictures"]
         assert all((tmp_path / name).stat().st_size for name in row["pictures"])
@@ -124,6 +123,10 @@ def test_a_sample_goes_out_is_labelled_and_comes_back_with_the_right_splits(
 
     given = {(r["item_id"], r["task"]): r["label"] for r in night.rows("labels")}
     filled = [{**row, "labels": {row["task"]: given[row["item_id"], row["task"]]}, "annotator": "anna"} for row in rows]
+    usable = (*filled[1:3], *filled[4:])
+    # By hand one that was drawn at random is kept from being learned; the others teach and score.
+    kept = next(row for row in usable if (row["task"], row["picked"]) == ("intent", "random"))
+    kept["split"] = "test"
     filled[0]["labels"] = {rows[0]["task"]: None}  # not labelled yet
     again = {**filled[1], "turns": []}  # the same line twice, its dialogue lost on the way
     other = {
@@ -141,14 +144,14 @@ def test_a_sample_goes_out_is_labelled_and_comes_back_with_the_right_splits(
         )
         counts = ingest(night.spark, loose, format="jsonl", path=str(out))
         assert (counts["gold"], counts["refused"], counts["bad_unknown_label"], counts["bad_duplicate_id"]) == (
-            4,
+            6,
             2,
             1,
             1,
         )
         assert night.lake.versions(["conversations", "images"]) == before
         gold = {(r["item_id"], r["task"]): r for r in night.rows("gold_labels")}
-        for row in (*filled[1:3], *filled[4:]):
+        for row in usable:
             stored = gold[row["item_id"], row["task"]]
             assert (stored["label"], stored["split"], stored["annotator"]) == (
                 row["labels"][row["task"]],
@@ -158,7 +161,7 @@ def test_a_sample_goes_out_is_labelled_and_comes_back_with_the_right_splits(
         scored = {
             (r["item_id"], r["task"]): r["weight"] for r in unlearned.held_out(night.lake, night.release).collect()
         }
-        for row in (*filled[1:3], *filled[4:]):
+        for row in usable:
             key = row["item_id"], row["task"]
             assert scored.get(key) == (pytest.approx(1 / row["inclusion"]) if row["picked"] == "random" else None)
         cells = Counter(
@@ -172,11 +175,52 @@ def test_a_sample_goes_out_is_labelled_and_comes_back_with_the_right_splits(
         assert (found["weighted_f1"], found["n"]) == (pytest.approx(wanted.value), wanted.n)
         with ledger.recorded(night.lake, "fit", {}, (), ()) as run:
             taught = examples.collect(night.lake, night.settings, night.release.taxonomy, run)
-        doubted = {(row["task"], row["item_id"]) for row in (*filled[1:3], *filled[4:]) if row["picked"] == "doubt"}
+        doubted = {(row["task"], row["item_id"]) for row in usable if row["picked"] == "doubt"}
+        lessons = {(row["task"], row["item_id"]) for row in usable if row is not kept}
+        assert lessons > doubted
         assert {(task, item_id) for task, ids in taught.only_teach.items() for item_id in ids} == doubted
-        assert doubted <= {(task, item.item_id) for task, own in taught.by_task.items() for item, _ in own}
+        known = {(task, item.item_id) for task, own in taught.by_task.items() for item, _ in own}
+        assert lessons <= known
+        assert ("intent", kept["item_id"]) not in known
     finally:
         night.lake.delta("gold_labels").restoreToVersion(gold_version)
+
+
+def test_what_was_drawn_is_not_drawn_again_and_has_the_probability_of_either_draw(night: Shop, tmp_path: Path) -> None:
+    nights = f"event_date BETWEEN '{night.days.start}' AND '{night.days.end}'"
+    night.lake.delta("draws").delete("true")
+
+    def draw(name: str, seed: int) -> dict[tuple[str, str], dict[str, object]]:
+        out = tmp_path / name
+        sample.draw(night.lake, night.settings, night.release, night.days, out, n=6, share=0.5, seed=seed)
+        rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+        return {(row["item_id"], row["task"]): row for row in rows}
+
+    first = draw("first.jsonl", 1)
+    known = {(row["item_id"], row["task"]) for row in night.rows("gold_labels")} | set(first)
+    labelled = {(row["item_id"], row["task"]) for row in night.rows("labels", f"{nights} AND error_code IS NULL")}
+    left = Counter(task for item_id, task in labelled - known)
+    second = draw("second.jsonl", 2)
+    assert len(second) == 6
+    assert not set(first) & set(second)
+    drawn = {(row["item_id"], row["task"]): row for row in night.rows("draws")}
+    assert {key: row["part"] for key, row in drawn.items()} == {k: r["picked"] for k, r in (first | second).items()}
+    tried = Counter(task for (_, task), row in second.items() if row["picked"] == "random")
+    before = {(row["task"], row["event_date"]): row["inclusion"] for row in first.values() if row["picked"] == "random"}
+    checked = 0
+    for key, row in drawn.items():
+        if row["part"] == "random":
+            p1, p2 = before.get((key[1], row["event_date"].isoformat()), 0.0), tried[key[1]] / left[key[1]]
+            assert row["inclusion"] == pytest.approx(1 - (1 - p1) * (1 - p2))
+            checked += p1 > 0 and p2 > 0
+    assert checked > 1
+    assert all(second[key]["inclusion"] == drawn[key]["inclusion"] for key in second)
+
+
+def test_two_draws_of_the_same_items_weigh_as_one_draw_of_all() -> None:
+    # 10 of 100, then 18 of the 90 left: each item was as likely in one of them as in one draw of 28.
+    assert either(10 / 100, 18 / 90) == pytest.approx(28 / 100)
+    assert either(0.0, 0.3) == 0.3
 
 
 def test_wrong_options_say_what_is_allowed(night: Shop, tmp_path: Path) -> None:
