@@ -92,13 +92,14 @@ def with_pictures(
 ) -> "DataFrame":
     """The rows that voters see: item_id, task, event_date, input_hash, turns, pictures in the order of the turns.
 
+    Beside them `again`, where `wanted` tells it (`jobs.pending`).
     `pictures` is what `shown` says of them; None: not one of them shows a picture. Only items of the tasks `looked_at`
     carry the files of their pictures, or where these lie.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.pandas.types import from_arrow_type
 
-    own = ("item_id", "task", "event_date", "input_hash", "turns")
+    own = [name for name in (*TARGET[:-1], "again") if name in wanted.columns]
     if pictures is None:
         none = F.array().cast(from_arrow_type(ITEM.field("pictures").type))
         return wanted.select(*own, none.alias("pictures"))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from jobs import console, ledger, options, orphans, quality, registry, votes
+from jobs import console, ledger, options, orphans, quality, registry, unreliable, votes
 from jobs.items import among, targets, units, with_pictures, within
 from jobs.lake import Lake
 from jobs.pending import pending, survey
@@ -77,11 +77,13 @@ def label(
                 finally:
                     todo.unpersist()
         with run.stage("measure"):
-            # A label may have lost its item before this run, or while it ran.
+            # A label may have lost its item before this run, or meanwhile.
             if any(at.orphans for at in found) or (into == "labels" and _ingested_since(lake, run)):
                 orphans.drop(lake, release, within(days), run)
             if whole:
-                quality.write(lake, release, days, run, counts)
+                retried = {at.event_date for at in found if at.pending == at.again}
+                doubtful = quality.write(lake, release, days, run, counts, retried=retried)
+                unreliable.warn(lake, settings, release, doubtful)
         done = run.counts["pending"]
         console.say(f"labelled {done:,} items of {len(counts)} dates" if done else "nothing to do: no item is pending")
     return run
@@ -142,7 +144,7 @@ def _label_chunk(
             staged = lake.spark.read.format("delta").load(f"{folder}/labels")
             together(
                 lambda: lake.upsert(into, staged.drop("said"), dates, fresh=not again),
-                lambda: votes.keep(lake, release.manifest, staged, dates),
+                lambda: votes.keep(lake, release.manifest, staged, dates, fresh=not again),
             )
         if any(DEAR in voters for voters in release.manifest.voters.values()):
             run.count(f"asked_{DEAR}", staged.where(F.exists("votes", lambda vote: vote["voter"] == DEAR)).count())

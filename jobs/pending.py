@@ -17,10 +17,11 @@ _PLACE = ["item_id", "task", "event_date"]
 
 
 class Found(NamedTuple):
-    """What there is to do on one date; `orphans` are labels without an item."""
+    """What there is to do on one date; `again` are pending once more, `orphans` are labels without an item."""
 
     event_date: date
     pending: int
+    again: int
     orphans: int
 
 
@@ -29,11 +30,8 @@ def pending(lake: Lake, release_id: str, wanted: "DataFrame", days: "Column", ta
 
     A row that is not `again` differs from whatever the table holds of it.
     """
-    from pyspark.sql import functions as F
-
     found = wanted.join(_stored(lake, release_id, days, table), _PLACE, "left")
-    again = F.coalesce(_known(release_id), F.lit(False)).alias("again")
-    return found.where(_open(release_id)).select(*TARGET, again)
+    return found.where(_open(release_id)).select(*TARGET, _again(release_id).alias("again"))
 
 
 def survey(
@@ -48,8 +46,10 @@ def survey(
     there, release_id = F.col("input_hash").isNotNull(), release.manifest.release_id
     stored = _stored(lake, release_id, days & F.col("task").isin(list(release.manifest.voters)), table)
     found = wanted.join(stored, _PLACE, "full" if whole else "left")
-    rows = found.groupBy("event_date").agg(F.count_if(there & _open(release_id)), F.count_if(~there)).collect()
-    return sorted(Found(*row) for row in rows if row[1] or row[2])
+    todo = there & _open(release_id)
+    counts = F.count_if(todo), F.count_if(todo & _again(release_id)), F.count_if(~there)
+    found_on = (Found(*row) for row in found.groupBy("event_date").agg(*counts).collect())
+    return sorted(at for at in found_on if at.pending or at.orphans)
 
 
 def _stored(lake: Lake, release_id: str, days: "Column", table: str) -> "DataFrame":
@@ -69,7 +69,13 @@ def _known(release_id: str) -> "Column":
     return (F.col("of") == release_id) & (F.col("was") == F.col("input_hash"))
 
 
+def _again(release_id: str) -> "Column":
+    from pyspark.sql import functions as F
+
+    return F.coalesce(_known(release_id), F.lit(False))
+
+
 def _open(release_id: str) -> "Column":
     from pyspark.sql import functions as F
 
-    return ~F.coalesce(_known(release_id), F.lit(False)) | F.col("passing")
+    return ~_again(release_id) | F.col("passing")

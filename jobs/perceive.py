@@ -83,8 +83,12 @@ def _read_chunk(
     # No coalesce: it would pull the reading itself into one task.
     # A file that is not there was not read: it is looked for again, and never cached as a fault.
     found = read.where(F.coalesce(F.col("error_code") != ErrorCode.IMAGE_MISSING.value, F.lit(True)))
-    stamped = found.withColumn("run_id", F.lit(run.run_id)).repartition(1 + len(chunk) // 10_000)
-    lake.append("image_features", stamped)
+    stamped = found.withColumn("run_id", F.lit(run.run_id)).repartition(1 + len(chunk) // 10_000).persist()
+    try:
+        if stamped.count():  # to append none would still add a version
+            lake.append("image_features", stamped)
+    finally:
+        stamped.unpersist()
 
 
 def _span(image_ids: list[str]) -> "Column":

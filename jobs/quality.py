@@ -5,13 +5,14 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from jobs import console, unfamiliar, unlabelled, unlearned
-from jobs.items import within
+from jobs import unfamiliar, unlabelled, unlearned
+from jobs.items import among, within
 from jobs.lake import Lake
 from jobs.ledger import Run
 from jobs.options import Days
 from jobs.tables import BATCH_METRICS
 from jobs.together import together
+from jobs.unfamiliar import Likeness
 from kdsl import metrics
 from kdsl.kolmogorov import UNLIKE
 from kdsl.metrics import Estimate
@@ -20,6 +21,7 @@ from kdsl.release import Release
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+ESTIMATED = "estimated_weighted_f1"
 OF_QUALITY = ("weighted_f1", "f1", "rows", "abstain_rate", "error_rate")
 NONE = Estimate(0.0, 0.0, 0.0, 0)
 
@@ -33,15 +35,22 @@ class Key(NamedTuple):
     label: str
 
 
-def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[date, int]) -> None:
-    """Append the figures of each day that changed since they were written last.
+def write(
+    lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[date, int], *, retried: Collection[date] = ()
+) -> dict[tuple[date, str], str]:
+    """Append the figures of each day that changed since they were written last; why an estimate is doubtful, if it is.
 
     Quality figures are computed anew from labels and gold, so gold that arrives later corrects them. Figures of work
     (seconds, cache hits) are written for the days on which this run labelled `worked[day]` items: a run works on many
-    days at once, so each day gets its share by rows.
+    days at once, so each day gets its share by rows. Days in `retried`, on which it asked of nothing but rows with a
+    passing fault once more, count only where an answer changed. Estimates are written for the days worked on, and for
+    those that have labels and none yet: a run was killed before it measured, or `evaluate` labelled them.
     """
     labels = unlearned.labelled(lake, release, days).persist()
     try:
+        if retried:
+            changed = _changed(labels, retried, run)
+            worked = {day: n for day, n in worked.items() if day not in retried or day in changed}
         (figures, before, likenesses), estimates = together(
             lambda: (
                 _quality(lake, release, labels),
@@ -50,6 +59,11 @@ def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[da
             ),
             lambda: unlabelled.estimates(lake, release, labels, worked) if worked else {},
         )
+        estimable = {(key.event_date, key.task) for key in figures if key.metric == "rows"}
+        missing = {day for day, task in estimable if Key(day, task, ESTIMATED, "") not in before} - set(worked)
+        if missing:
+            likenesses |= unfamiliar.likenesses(lake, release, labels, missing)
+            estimates |= unlabelled.estimates(lake, release, labels, missing)
     finally:
         labels.unpersist()
     total = sum(worked.values())
@@ -60,9 +74,29 @@ def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[da
         for name in ("pictures_read", "pictures_cached"):
             if name in run.counts:
                 figures[Key(day, "all", name, "")] = _plain(run.counts[name] * share, n)
+    estimated, doubtful = _estimated(estimates, likenesses)
+    figures |= estimated
+    # Gold or labels that went away take their figures with them: a figure of no rows is none.
+    figures |= {key: NONE for key in before if key not in figures and _goes(key, {*worked, *missing})}
+    now = datetime.now(UTC)
+    rows = [
+        (run.run_id, *key[:4], e.value, e.low, e.high, e.n, release.manifest.release_id, now)
+        for key, e in sorted(figures.items())
+        if before.get(key) != e
+    ]
+    if rows:
+        lake.append("batch_metrics", lake.spark.createDataFrame(rows, BATCH_METRICS.columns).coalesce(1))
+    return doubtful
+
+
+def _estimated(
+    estimates: Mapping[tuple[date, str], tuple[Estimate, float]], likenesses: Mapping[tuple[date, str], Likeness]
+) -> tuple[dict[Key, Estimate], dict[tuple[date, str], str]]:
+    """The figures of nights without gold, and by day and task why an estimate cannot be relied on."""
+    figures: dict[Key, Estimate] = {}
     doubtful: dict[tuple[date, str], str] = {}
     for (day, task), (found, likeness) in estimates.items():
-        figures[Key(day, task, "estimated_weighted_f1", "")] = found
+        figures[Key(day, task, ESTIMATED, "")] = found
         figures[Key(day, task, "likeness", "")] = _plain(likeness, found.n)
         if likeness < UNLIKE:
             doubtful[day, task] = "scores unlike those of the examples"
@@ -73,30 +107,20 @@ def write(lake: Lake, release: Release, days: Days, run: Run, worked: Mapping[da
                 figures[Key(day, task, "input_shift", shift.name)] = _plain(shift.tonight, inputs.n)
         if inputs.value < UNLIKE:
             doubtful[day, task] = f"items unlike the examples, most of all in {inputs.shifts[0]}"
-    _warn(doubtful)
-    # Gold or labels that went away take their figures with them: a figure of no rows is none.
-    figures |= {key: NONE for key in before if key not in figures and _goes(key, worked)}
-    now = datetime.now(UTC)
-    rows = [
-        (run.run_id, *key[:4], e.value, e.low, e.high, e.n, release.manifest.release_id, now)
-        for key, e in sorted(figures.items())
-        if before.get(key) != e
-    ]
-    if rows:
-        lake.append("batch_metrics", lake.spark.createDataFrame(rows, BATCH_METRICS.columns).coalesce(1))
+    return figures, doubtful
+
+
+def _changed(labels: "DataFrame", days: Collection[date], run: Run) -> set[date]:
+    """Those of the days on which a label is of this run: one that says what was stored is not written again."""
+    from pyspark.sql import functions as F
+
+    own = labels.where(among(days) & (F.col("run_id") == run.run_id)).select("event_date").distinct()
+    return {row["event_date"] for row in own.collect()}
 
 
 def _goes(key: Key, worked: Collection[date]) -> bool:
     """Whether a stored figure that was not found again is none now."""
     return key.metric in OF_QUALITY or (key.metric == "input_shift" and key.event_date in worked)
-
-
-def _warn(doubtful: Mapping[tuple[date, str], str]) -> None:
-    for (day, task), why in sorted(doubtful.items()):
-        console.say(
-            f"  {day} {task}: not reliable tonight ({why}); label 50 items: ./spark-submit.sh sample --from {day} "
-            f"--to {day} --n 50 --out {day}.jsonl"
-        )
 
 
 def _quality(lake: Lake, release: Release, labels: "DataFrame") -> dict[Key, Estimate]:

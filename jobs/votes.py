@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 KEY = ("item_id", "task", "voter_digest", "input_hash")
 
 
-def keep(lake: Lake, manifest: Manifest, predicted: "DataFrame", dates: Collection[date]) -> None:
+def keep(
+    lake: Lake, manifest: Manifest, predicted: "DataFrame", dates: Collection[date], *, fresh: bool = True
+) -> None:
     """Append the votes in `predicted` (rows of `PREDICTED`, of these dates) that are not there yet.
 
-    They may be there although the release is new: another one had the same voter.
+    They may be there although the release is new: another one had the same voter. Where the caller does not know that
+    rows are `fresh`, somebody looks first whether there are any: to append none would still add a version.
     """
     from pyspark.sql import functions as F
 
@@ -38,6 +41,8 @@ def keep(lake: Lake, manifest: Manifest, predicted: "DataFrame", dates: Collecti
     if lake.has("votes"):
         key = [*KEY, "event_date"]
         rows = rows.join(lake.df("votes").where(among(dates)).select(*key), key, "left_anti")
+    if not fresh and rows.isEmpty():
+        return
     # Few files, each of a run's dates: Delta finds a date by a file's first and last, as if it were a partition.
     lake.append("votes", rows.hint("rebalance"))
 

@@ -1,7 +1,7 @@
 """A release at work: items in, one prediction each out. Spark and the bare loop of the benches call the same code."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +19,8 @@ from kdsl.models.voter import Explains, LogProbs, Voter, kind
 from kdsl.release import Release
 from kdsl.rules.fired import RuleFired
 
+Key = tuple[str, str]
+"""Item id and task."""
 DEAD = 8  # so many items in a row are not all hostile
 
 
@@ -71,22 +73,25 @@ class Predictor:
             language=release.taxonomy.language,
         )
 
-    def predict(self, items: Sequence[Item], *, every: bool = False) -> list[Prediction]:
+    def predict(
+        self, items: Sequence[Item], *, every: bool = False, again: Collection[Key] = frozenset()
+    ) -> list[Prediction]:
         """One prediction an item, in the items' order; a bad item gets its code, the others are not touched by it.
 
         Args:
             items: of any of the tasks.
             every: ask the dear voter of every item, whatever the cascade says; the decision stays the cascade's.
+            again: those that failed before, so that another failure says nothing of the model.
 
         Raises:
-            ReleaseError: a voter fails on every item of a batch of at least `DEAD`: the model is dead.
+            ReleaseError: a voter fails on every item of a batch with at least `DEAD` new ones: the model is dead.
         """
         predictions: list[Prediction | None] = [
             _refused(fault(item, self.units[item.task], self.max_turn_chars)) for item in items
         ]
         for task, places in _by_task(items, predictions).items():
             batch = [items[place] for place in places]
-            said, asked = self._said(task, batch, every)
+            said, asked = self._said(task, batch, every, again)
             failed = [any(answers[row] is None for answers in said.values()) for row in range(len(batch))]
             kept = [row for row, bad in enumerate(failed) if not bad]
             heard = {name: [answer for row in kept if (answer := answers[row])] for name, answers in said.items()}
@@ -104,13 +109,13 @@ class Predictor:
         return [prediction for prediction in predictions if prediction is not None]
 
     def _said(
-        self, task: str, batch: Sequence[Item], every: bool
+        self, task: str, batch: Sequence[Item], every: bool, again: Collection[Key]
     ) -> tuple[dict[str, list[Answer | None]], NDArray[np.bool_]]:
         """By voter what it says of each item, None where it failed; and of which the dear voter was asked, if any."""
         fusion, voters = self.fusions[task], dict(self.voters[task])
         spares = fusion.cascade is not None and not every
         dear = voters.pop(DEAR) if spares else None
-        said = {name: self._ask(name, voter, batch) for name, voter in voters.items()}
+        said = {name: self._ask(name, voter, batch, again) for name, voter in voters.items()}
         asked = np.ones(len(batch), dtype=bool)
         if dear is None:
             return said, asked
@@ -120,7 +125,7 @@ class Predictor:
             heard = {name: [answer for row in fit if (answer := said[name][row])] for name in said}
             asked[fit] = fusion.asks({name: self._voice(task, answers) for name, answers in heard.items()})
         rows = np.flatnonzero(asked).tolist()
-        answered = iter(self._ask(DEAR, dear, [batch[row] for row in rows]) if rows else ())
+        answered = iter(self._ask(DEAR, dear, [batch[row] for row in rows], again) if rows else ())
         unasked = Answer(np.full(len(self.labels[task]), np.nan))
         by_name = {**said, DEAR: [next(answered) if sent else unasked for sent in asked.tolist()]}
         return {name: by_name[name] for name in self.voters[task]}, asked
@@ -135,13 +140,14 @@ class Predictor:
                 return name, voter
         return None, None
 
-    def _ask(self, name: str, voter: Voter, batch: Sequence[Item]) -> list[Answer | None]:
+    def _ask(self, name: str, voter: Voter, batch: Sequence[Item], again: Collection[Key]) -> list[Answer | None]:
         try:
             return [*self._answers(voter, batch)]
         except Exception as error:
             singly = [self._ask_one(voter, item) for item in batch]
             self.failures[name] += sum(answer is None for answer in singly)
-            if len(batch) >= DEAD and all(answer is None for answer in singly):
+            new = sum((item.item_id, item.task) not in again for item in batch)
+            if new >= DEAD and all(answer is None for answer in singly):
                 raise ReleaseError(
                     f"voter {name}: {type(error).__name__} on all {len(batch)} items of a batch; the model is broken, "
                     "not the items. Check its files and the log, then run the same command again."

@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import shlex
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,14 +14,16 @@ import numpy as np
 import psutil
 import pytest
 
-from jobs import cli, ingest_merge, registry, sql, votes
+from jobs import cli, console, ingest_merge, registry, sql, votes
 from jobs import label as label_job
 from jobs.evaluate import evaluate
 from jobs.fit import fit
 from jobs.ingest import ingest
+from jobs.items import among, targets, with_pictures
 from jobs.label import label
 from jobs.lake import Lake
 from jobs.options import Days
+from jobs.pending import pending
 from jobs.tables import TABLES
 from kdsl.arrow import item_of
 from kdsl.errors import ConfigError, ErrorCode, ReleaseError
@@ -268,14 +271,73 @@ def test_bad_items_become_error_rows_and_the_others_are_labelled(night: Shop) ->
     assert error_rate[0]["value"] == pytest.approx(4 / 5)
     # A file that was not there is looked for again; the other faults are final, and nothing is written twice.
     assert "sha-lost" not in {row["sha256"] for row in night.rows("image_features")}
-    before = night.lake.version("labels")
+    before = night.lake.versions()
+    wanted = targets(night.lake, {"intent": "conversation", "scene": "image"}, among([day]))
+    todo = pending(night.lake, night.release.manifest.release_id, wanted, among([day]))
+    assert with_pictures(night.lake, todo, None, "").select("item_id", "again").collect() == [("lost", True)]
     assert night.label(Days(day, day)).counts["pending"] == 1
-    assert night.lake.version("labels") == before
+    assert night.lake.versions() == before | {"runs": before["runs"] + 1}
+    found = night.spark.createDataFrame([("lost", good["content"])], "image_id STRING, content BINARY")
+    merging = night.lake.delta("images").alias("t").merge(found.alias("s"), "t.image_id = s.image_id")
+    merging.whenMatchedUpdate(set={"content": "s.content"}).execute()
+    assert night.label(Days(day, day)).counts["pending"] == 1
+    [label] = night.rows("labels", "item_id = 'lost'")
+    assert (label["error_code"], label["label"] is None) == (None, label["abstained"])
+    sql.views(night.lake)
+    rate = f"event_date = '{day}' AND task = 'scene' AND metric = 'error_rate'"
+    assert night.spark.sql(f"SELECT value FROM current_metrics WHERE {rate}").collect()[0][0] == pytest.approx(3 / 5)
+    assert night.label(Days(day, day)).counts["pending"] == 0
     gold = [("endless", "intent", "refund_status", "hard", None, datetime.now(UTC))]
     night.lake.upsert("gold_labels", night.spark.createDataFrame(gold, TABLES["gold_labels"].columns))
     report = evaluate(night.lake, night.settings, night.release, "hard")
     assert report["tasks"]["intent"]["n"] == 1
     assert report["tasks"]["intent"]["weighted_f1"] == report["voters"]["linear"]["intent"]["weighted_f1"] == 0
+
+
+def test_a_night_that_was_labelled_and_not_measured_gets_its_figures_from_the_next_run(
+    night: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed, narrowed = (night.days.end + timedelta(days=days) for days in (60, 61))
+    for key, day in (("killed", killed), ("narrowed", narrowed)):
+        _conversation(night, key, day, [("user", "where is my parcel", [])])
+    with monkeypatch.context() as patch:
+        patch.setattr(label_job.quality, "write", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            night.label(Days(killed, killed))
+    night.label(
+        Days(narrowed, narrowed), only=night.spark.createDataFrame([("narrowed", "intent")], ["item_id", "task"])
+    )
+    both = f"event_date BETWEEN '{killed}' AND '{narrowed}'"
+    assert len(night.rows("labels", both)) == 2
+    assert night.rows("batch_metrics", both) == []
+    assert night.label(Days(killed, narrowed)).counts["pending"] == 0
+    figures = {(row["event_date"], row["metric"]) for row in night.rows("batch_metrics", both)}
+    wanted = ("rows", "estimated_weighted_f1", "likeness", "input_likeness")
+    assert {(day, metric) for day in (killed, narrowed) for metric in wanted} <= figures
+    before = night.lake.versions()
+    night.label(Days(killed, narrowed))
+    assert night.lake.versions() == before | {"runs": before["runs"] + 1}
+
+
+def test_a_night_of_unlike_items_says_so_and_gives_a_command_that_can_be_pasted(night: Shop) -> None:
+    day = night.days.end + timedelta(days=70)
+    turns = [[("user", f"qwxz vlarg{n} trompf gnurz{n} plix", [])] for n in range(60)]
+    rows = [(f"odd-{n}", day, said, "test", f"hash-odd-{n}", datetime.now(UTC)) for n, said in enumerate(turns)]
+    night.lake.append("conversations", night.spark.createDataFrame(rows, TABLES["conversations"].columns))
+    with console.out.capture() as told:
+        night.label(Days(day, day))
+    lines = told.get().splitlines()
+    assert any(f"{day} intent: not reliable tonight (items unlike the examples" in line for line in lines)
+    [command] = [line.partition("label these 50 items: ")[2] for line in lines if "label these 50 items" in line]
+    program, *argv = shlex.split(command)
+    args, settings = cli.parse(argv)
+    assert (program, args.job, args.start, args.end, args.n) == ("./spark-submit.sh", "sample", day, day, 50)
+    for name in ("lake", "releases", "taxonomy"):
+        assert getattr(settings, name) == getattr(night.settings, name)
+    assert settings.spark.master == night.settings.spark.master
+    with console.out.capture() as told:
+        night.label(Days(day, day))
+    assert "not reliable" not in told.get()
 
 
 def test_a_picture_sent_in_dialogues_of_two_dates_is_seen_by_both(night: Shop) -> None:

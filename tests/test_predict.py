@@ -1,16 +1,21 @@
 """One bad item costs one item; a dead model stops the stage."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from kdsl.arrow import ITEM
 from kdsl.dialogue import Item, Picture, Turn
 from kdsl.errors import ErrorCode, ReleaseError
 from kdsl.fusion.fusion import equal
 from kdsl.models.voter import LogProbs
 from kdsl.predict import Predictor
+from udfs import predict as udf
 
 LABELS = ("a", "b")
 
@@ -69,6 +74,35 @@ def test_bad_items_get_their_code_and_the_others_their_label() -> None:
 def test_a_model_that_fails_on_everything_is_dead() -> None:
     with pytest.raises(ReleaseError, match="ValueError on all 8 items"):
         _predictor().predict([_talk(f"boom {n}") for n in range(8)])
+
+
+def test_items_that_failed_before_say_nothing_of_the_model() -> None:
+    items = [replace(_talk(f"boom {n}"), item_id=f"c{n}") for n in range(12)]
+    failed = {(item.item_id, item.task) for item in items[:5]}
+    predictions = _predictor().predict(items, again=failed)
+    assert [prediction.error_code for prediction in predictions] == [ErrorCode.VOTER_FAILED] * 12
+    with pytest.raises(ReleaseError, match="ValueError on all 12 items"):
+        _predictor().predict(items, again={(item.item_id, "scene") for item in items[:5]})
+
+
+def test_a_batch_of_rows_tells_which_failed_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(udf, "predictor", lambda *_: _predictor())
+    turns = [{"speaker": "user", "text": "boom", "image_ids": []}]
+    row = {"task": "intent", "turns": turns, "pictures": [], "event_date": date(2026, 1, 5), "input_hash": "h"}
+    rows = [row | {"item_id": f"c{n}"} for n in range(8)]
+    own = [pa.field("event_date", pa.date32()), pa.field("input_hash", pa.string())]
+
+    def say(again: bool | None) -> list[str]:
+        told = [one if again is None else one | {"again": again} for one in rows]
+        schema = pa.schema([*ITEM, *own, *([] if again is None else [pa.field("again", pa.bool_())])])
+        batch = pa.RecordBatch.from_pylist(told, schema=schema)
+        (said,) = udf.predict_batches("release", "rel-1", 100)(iter([batch]))
+        return said.column("error_code").to_pylist()
+
+    assert say(True) == [ErrorCode.VOTER_FAILED] * 8
+    for new in (False, None):
+        with pytest.raises(ReleaseError, match="on all 8 items"):
+            say(new)
 
 
 def test_two_hostile_items_do_not_stop_the_night() -> None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from kdsl.arrow import items_of
 from kdsl.fusion.decide import Decision
-from kdsl.predict import Prediction, predictor
+from kdsl.predict import Key, Prediction, predictor
 from kdsl.rules.fired import RuleFired
 from udfs import gpu
 from udfs.counted import Adds, told
@@ -49,8 +49,9 @@ def predict_batches(
 ) -> Callable[[Batches], Batches]:
     """A function for `mapInArrow` over items with event_date and input_hash: one row of `PREDICTED` an item.
 
-    With `every` the dear voter is asked of every item; `counts` gets what workers count. The weights travel by path:
-    every worker opens the release directory itself, verifies it, and keeps it.
+    A column `again` may tell which of them failed before. With `every` the dear voter is asked of every item; `counts`
+    gets what workers count. The weights travel by path: every worker opens the release directory itself, verifies it,
+    and keeps it.
     """
 
     @unquoted
@@ -59,7 +60,8 @@ def predict_batches(
         release = predictor(placed(path), release_id, max_turn_chars)
         for batch in batches:
             if batch.num_rows:
-                labelled = label_batch(batch, release.predict(items_of(batch, image_root), every=every))
+                said = release.predict(items_of(batch, image_root), every=every, again=_again(batch))
+                labelled = label_batch(batch, said)
                 if counts is not None:
                     told(counts)
                 yield labelled
@@ -87,6 +89,13 @@ def label_batch(batch: pa.RecordBatch, predictions: Sequence[Prediction]) -> pa.
         pa.array([prediction.error_code for prediction in predictions], pa.string()),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=PREDICTED)
+
+
+def _again(batch: pa.RecordBatch) -> set[Key]:
+    if "again" not in batch.schema.names:
+        return set()
+    rows = batch.select(["item_id", "task", "again"]).to_pylist()
+    return {(row["item_id"], row["task"]) for row in rows if row["again"]}
 
 
 def _said(decision: Decision) -> list[dict[str, Any]]:
