@@ -17,6 +17,7 @@ OPTIONS = {
     "releases": "--releases {}",
     "taxonomy": "--taxonomy {}",
     "spark.master": "--master {}",
+    "release_cache": "--set release_cache={}",
     "ingest.image_root": "--set ingest.image_root={}",
 }
 

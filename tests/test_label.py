@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from sklearn.metrics import f1_score
 
-from jobs import cli, console, ingest_merge, registry, sql, votes
+from jobs import cli, console, examples, ingest_merge, ledger, registry, sql, votes
 from jobs import label as label_job
 from jobs.evaluate import evaluate
 from jobs.fit import fit
@@ -179,6 +180,29 @@ def test_a_figure_whose_gold_went_away_is_no_current_figure(night: Shop) -> None
     assert len(before) == 1
     assert night.spark.sql(f"SELECT n FROM current_metrics WHERE {where}").isEmpty()
     night.lake.delta("gold_labels").restoreToVersion(night.lake.version("gold_labels") - 1)
+
+
+def test_gold_that_the_release_does_not_know_is_not_learned_and_counts_as_wrong(night: Shop) -> None:
+    gold, day = night.lake.version("gold_labels"), night.days.start
+    known, foreign = night.rows("labels", f"event_date = '{day}' AND task = 'intent' AND label IS NOT NULL")[:2]
+    now = datetime.now(UTC)
+    rows = [
+        (known["item_id"], "intent", known["label"], "other", None, now),
+        (foreign["item_id"], "intent", "a_label_of_before", "other", None, now),
+        (night.rows("conversations")[0]["conversation_id"] + "-x", "intent", "a_label_of_before", "train", None, now),
+    ]
+    night.lake.upsert("gold_labels", night.spark.createDataFrame(rows, TABLES["gold_labels"].columns))
+    try:
+        figures = evaluate(night.lake, night.settings, night.release, "other")["tasks"]["intent"]
+        with console.out.capture() as told, ledger.recorded(night.lake, "fit", {}, (), ()) as run:
+            taught = examples.collect(night.lake, night.settings, night.release.taxonomy, run)
+    finally:
+        night.lake.delta("gold_labels").restoreToVersion(gold)
+    assert figures["labels"]["a_label_of_before"] == {"f1": 0.0, "n": 1}
+    wanted = f1_score([known["label"], "a_label_of_before"], [known["label"], foreign["label"]], average="weighted")
+    assert (figures["n"], figures["weighted_f1"], figures["accuracy"]) == (2, pytest.approx(wanted), 0.5)
+    assert "1 gold labels are not of taxonomy 'demo' and are left out" in told.get()
+    assert "a_label_of_before" not in {label for _, _, _, label in taught.keys}
 
 
 @pytest.mark.slow

@@ -149,6 +149,22 @@ def test_a_kind_that_is_scored_on_a_hold_out_is_fitted_once_and_asked_of_a_part(
     np.testing.assert_allclose(linear.load(tmp_path, TASK).log_probs(items), wanted, atol=1e-9)
 
 
+def test_a_label_with_one_example_is_learned_and_held_out_by_voters_that_never_saw_it() -> None:
+    one = [(said("size-0", "which size fits"), "size")]
+    few = [example for example in EXAMPLES if example[1] != "size"] + one
+    found = training.train(SHOP, {"intent": few}, SETTINGS, lambda name: nullcontext())["intent"]
+    assert {score.n for score in found.verdict.scores.values()} == {len(few)}
+    place, row = TASK.label_names.index("size"), found.held.ids.index("size-0")
+    held = found.held.said["linear"]
+    assert np.isfinite(held).all()
+    assert held[row].argmax() == place  # whoever judged it had seen no example of the label, only its name
+    fused = found.fusion(
+        {name: voter.log_probs([item for item, _ in EXAMPLES]) for name, voter in found.voters.items()}
+    )
+    of_size = np.array([label == "size" for _, label in EXAMPLES])
+    assert fused.log_probs[of_size, place].min() > fused.log_probs[~of_size, place].max()
+
+
 def test_examples_picked_for_doubt_teach_and_score_nothing() -> None:
     doubted = [item.item_id for item, label in EXAMPLES if label == "size"]
     teach = {"intent": doubted}
