@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from jobs.items import within
 from jobs.lake import Lake
 from jobs.options import Days
 from jobs.quality import Key
-from kdsl import child, metrics
+from kdsl import child, metrics, tally
 from kdsl.kolmogorov import UNLIKE
 from kdsl.metrics import Confusion, Estimate
 from kdsl.release import Release, Score
@@ -32,6 +33,9 @@ def collect(lake: Lake, release: Release, days: Days) -> Content:
         by_task[row["task"]].append(row)
     stored, fired = quality.stored(lake, release, days), _fired(lake, release, days)
     parts = tuple(_part(release, task, by_task[task], stored, fired) for task in manifest.voters)
+    if any(part.asking for part in parts):
+        seconds = _dear_seconds(lake, release)
+        parts = tuple(replace(part, dear_seconds=seconds) for part in parts)
     return Content(
         manifest.release_id, manifest.taxonomy, manifest.created_at, manifest.parent, parts, release.seesaw()
     )
@@ -69,6 +73,16 @@ def _part(
         rules=_rules(release, task, fired) if child.RULES in manifest.voters[task] else None,
         nights=tuple(_night(day, task, rows, stored) for day in sorted({row["event_date"] for row in rows})),
     )
+
+
+def _dear_seconds(lake: Lake, release: Release) -> float | None:
+    """Seconds of a worker for an item that `large` was asked of, over all runs of the release."""
+    from pyspark.sql import functions as F
+
+    own = lake.df("runs").where(F.col("release_id") == release.manifest.release_id)
+    counts = [F.sum(F.try_element_at("counts", F.lit(name))) for name in (tally.DEAR_MS, tally.DEAR_ITEMS)]
+    ms, items = own.agg(*counts).collect()[0]
+    return float(ms) / 1000 / items if items and ms is not None else None
 
 
 def _held_out(release: Release, task: str) -> Confusion:

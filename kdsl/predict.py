@@ -1,5 +1,6 @@
 """A release at work: items in, one prediction each out. Spark and the bare loop of the benches call the same code."""
 
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -141,6 +142,7 @@ class Predictor:
         return None, None
 
     def _ask(self, name: str, voter: Voter, batch: Sequence[Item], again: Collection[Key]) -> list[Answer | None]:
+        begun = time.monotonic()
         try:
             return [*self._answers(voter, batch)]
         except Exception as error:
@@ -153,6 +155,10 @@ class Predictor:
                     "not the items. Check its files and the log, then run the same command again."
                 ) from error
             return singly
+        finally:
+            if name == DEAR:
+                tally.add(tally.DEAR_ITEMS, len(batch))
+                tally.add(tally.DEAR_MS, round(1000 * (time.monotonic() - begun)))
 
     def _ask_one(self, voter: Voter, item: Item) -> Answer | None:
         try:

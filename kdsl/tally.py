@@ -1,4 +1,4 @@
-"""What went on in this process that a run should count: models loaded, batches halved, items cut.
+"""What went on in this process that a run should count: models loaded, batches halved, items cut, time.
 
 Voters answer with scores alone, so what else they have to tell is left here, and taken by whoever runs them.
 """
@@ -6,6 +6,7 @@ Voters answer with scores alone, so what else they have to tell is left here, an
 from collections import Counter
 
 LOADS, HALVED, CUT = "loads", "halved", "cut"
+DEAR_ITEMS, DEAR_MS = "large_items", "large_ms"  # that the voter `large` was asked of, and milliseconds it took
 _counts: Counter[str] = Counter()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from kdsl import tally
 from kdsl.arrow import ITEM
 from kdsl.dialogue import Item, Picture, Turn
 from kdsl.errors import ErrorCode, ReleaseError
@@ -85,7 +86,7 @@ def test_items_that_failed_before_say_nothing_of_the_model() -> None:
         _predictor().predict(items, again={(item.item_id, "scene") for item in items[:5]})
 
 
-def test_a_batch_of_rows_tells_which_failed_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_of_rows_tells_which_failed_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(udf, "predictor", lambda *_: _predictor())
     turns = [{"speaker": "user", "text": "boom", "image_ids": []}]
     row = {"task": "intent", "turns": turns, "pictures": [], "event_date": date(2026, 1, 5), "input_hash": "h"}
@@ -96,13 +97,25 @@ def test_a_batch_of_rows_tells_which_failed_before(monkeypatch: pytest.MonkeyPat
         told = [one if again is None else one | {"again": again} for one in rows]
         schema = pa.schema([*ITEM, *own, *([] if again is None else [pa.field("again", pa.bool_())])])
         batch = pa.RecordBatch.from_pylist(told, schema=schema)
-        (said,) = udf.predict_batches("release", "rel-1", 100)(iter([batch]))
+        (said,) = udf.predict_batches(str(tmp_path), "rel-1", 100)(iter([batch]))
         return said.column("error_code").to_pylist()
 
     assert say(True) == [ErrorCode.VOTER_FAILED] * 8
     for new in (False, None):
         with pytest.raises(ReleaseError, match="on all 8 items"):
             say(new)
+
+
+def test_the_time_of_the_dear_voter_is_counted_by_item() -> None:
+    voters = {"linear": Scripted(), "large": Scripted()}
+    both = replace(_predictor(), voters={"intent": voters}, fusions={"intent": equal(LABELS, voters)})
+    tally.taken()
+    both.predict([_talk("fine"), _talk("well")])
+    told = tally.taken()
+    assert told[tally.DEAR_ITEMS] == 2
+    assert 0 <= told[tally.DEAR_MS] < 60_000
+    _predictor().predict([_talk("fine")])
+    assert tally.DEAR_ITEMS not in tally.taken()
 
 
 def test_two_hostile_items_do_not_stop_the_night() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs import registry, report
+from jobs import ledger, registry, report, report_content
 from jobs import seesaw as seesaw_job
 from kdsl import metrics
 from kdsl.metrics import Estimate
@@ -192,7 +192,21 @@ def test_the_page_tells_what_the_large_model_costs_and_gives() -> None:
     seen = is_whole(page(content(task("intent", ("a", "b"), nights=1))))
     assert "At most 20% are in use" in seen.text
     assert "18% asked, 20% allowed" in seen.text
+    assert "Dashed: the straight line between the ends, expected of items sent at random." in seen.text
+    assert "s an item" not in seen.text
+    timed = replace(task("intent", ("a", "b"), nights=1), dear_seconds=0.2512)
+    assert "It took a worker 0.25 s an item on the nights." in is_whole(page(content(timed))).text
     assert "No large model takes part" in is_whole(page(PAGES["one night, no rules"])).text
+
+
+def test_the_time_of_the_large_model_is_that_of_all_runs_of_the_release(night: Shop) -> None:
+    assert report_content.dear_seconds(night.lake, night.release) is None
+    for items, ms in ((3, 400), (1, 600)):
+        with ledger.recorded(night.lake, "label", {}, (), ()) as run:
+            run.release_id = night.release.manifest.release_id
+            run.count("large_items", items)
+            run.count("large_ms", ms)
+    assert report_content.dear_seconds(night.lake, night.release) == pytest.approx(0.25)
 
 
 def test_the_page_tells_what_sharing_an_adapter_costs() -> None:

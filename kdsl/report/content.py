@@ -86,6 +86,8 @@ class TaskPart:
     reliability: Mapping[str, Reliability] = field(default_factory=dict)
     asking: Asking | None = None
     """When the voter `large` is asked, and what other budgets would give; None where it is not beside others."""
+    dear_seconds: float | None = None
+    """Of a worker, for an item that it was asked of on the nights; None where it was asked of none."""
     rules: tuple[RuleNote, ...] | None = None
     """None where the task has no rules."""
     nights: tuple[Night, ...] = ()

@@ -37,7 +37,9 @@ def cost(task: TaskPart) -> Markup:
     first, last = curve[0].score, curve[-1].score
     title = f"{task.name}: {first.value:.3f} without it, {last.value:.3f} if it is asked of all"
     used = "It is asked of all items." if task.asking.share >= 1 else f"At most {task.asking.share:.0%} are in use."
-    note = f"{used} Dashed: items sent at random. Band: 95 % intervals, n = {last.n:,}."
+    took = "" if task.dear_seconds is None else f" It took a worker {task.dear_seconds:.2g} s an item on the nights."
+    dashed = "Dashed: the straight line between the ends, expected of items sent at random."
+    note = f"{used}{took} {dashed} Band: 95 % intervals, n = {last.n:,}."
     return figure(title, note, plot.drawn(f"weighted F1 of {task.name} by share asked", *marks))
 
 
