@@ -59,7 +59,7 @@ def _show(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
             fusion, curves = release.fusion(task), release.reliability(task)
             for name, score in scores.items():
                 ece = f"  ECE {curves[name].ece}" if name in curves else ""
-                weighed = fusion.uses == POOL and name in fusion.weights
+                weighed = fusion.uses == POOL and name in fusion.speakers
                 weight = f"  weight {fusion.weights[name]:.3f}" if weighed else ""
                 console.say(f"  {task:<8} {name:<8} held-out weighted F1 {score}{ece}{weight}")
             doubt = f"abstains below {fusion.threshold:.3f}" if fusion.threshold else "never abstains for doubt"

@@ -62,7 +62,7 @@ def test_list_show_and_verify(night: Shop, other: Release) -> None:
         for name, curve in curves.items():
             [line] = [line for line in shown.splitlines() if line.startswith(f"  {task:<8} {name:<8}")]
             assert f"  ECE {curve.ece}" in line
-            assert (" weight " in line) == (fusion.uses == "pool" and name in fusion.weights)
+            assert (" weight " in line) == (fusion.uses == "pool" and name in fusion.speakers)
     assert do(night, "verify").count("whole") >= 2
     with pytest.raises(ReleaseError):
         do(night, "verify", "rel-none")
