@@ -119,13 +119,13 @@ def verdict(lake: Lake, settings: Settings, new: Manifest) -> tuple[bool, str]:
     if old.taxonomy_digest != new.taxonomy_digest:
         return True, f"promoted: {old.release_id} was learned for another taxonomy"
     lost = [task for task in old.scores if task not in new.scores]
-    if lost:
-        return False, f"not promoted: has no task {', '.join(lost)}, which {old.release_id} labels"
     worse = [
         f"{task} {new.score(task).value:.3f} < {old.score(task).low:.3f}"
         for task in old.scores
-        if new.score(task).value < old.score(task).low
+        if task in new.scores and new.score(task).value < old.score(task).low
     ]
-    if worse:
-        return False, f"not promoted: worse than {old.release_id} beyond its interval ({'; '.join(worse)})"
+    if lost or worse:
+        lacks = f"has no task {', '.join(lost)}, which {old.release_id} labels"
+        less = f"worse than {old.release_id} beyond its interval ({'; '.join(worse)})"
+        return False, f"not promoted: {lacks if lost else less}"
     return True, f"promoted: not worse than {old.release_id} beyond its interval"
