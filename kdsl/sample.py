@@ -133,5 +133,8 @@ def _vectors(texts: Iterable[str]) -> Floats:
     """Unit vectors (n, 4096) of hashed character n-grams; zeros of no text."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
+    wanted = list(texts)
+    if not wanted:  # scikit-learn refuses none
+        return np.zeros((0, 4096))
     grams = HashingVectorizer(analyzer="char", ngram_range=(2, 4), n_features=4096, alternate_sign=False)
-    return np.asarray(grams.transform(list(texts)).toarray(), dtype=np.float64)
+    return np.asarray(grams.transform(wanted).toarray(), dtype=np.float64)
