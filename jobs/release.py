@@ -89,7 +89,7 @@ def _diff(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
         found = changes.orderBy(F.desc("n"), "task", "old", "new").collect()
         console.say(f"of {n} items from {days.start} to {days.end}, {sum(row['n'] for row in found)} change:")
         for task, one, other, count, ids in found:
-            shown = ", ".join(ids[: args.shown]) + (", ..." if len(ids) > args.shown else "")
+            shown = ", ".join([*ids[: args.shown], *(["..."] if len(ids) > args.shown else [])])
             console.say(f"  {count:5d} {task}: {one or 'abstained'} -> {other or 'abstained'} ({shown})")
         if unknown:
             console.say(

@@ -345,7 +345,11 @@ def test_a_night_that_was_labelled_and_not_measured_gets_its_figures_from_the_ne
 
 def test_a_night_of_unlike_items_says_so_and_gives_a_command_that_can_be_pasted(night: Shop) -> None:
     day = night.days.end + timedelta(days=70)
-    turns = [[("user", f"qwxz vlarg{n} trompf gnurz{n} plix", [])] for n in range(60)]
+    # Known matters, so that labels vary as on any night, in words of which most are new.
+    known = [t["text"] for r in night.rows("conversations") for t in r["turns"] if t["speaker"] == "user"]
+    odd = ("qwxz", "vlarg", "trompf", "gnurz", "plix", "smorp") * 4
+    texts = [f"{known[n % len(known)]} {' '.join(f'{word}{n}' for word in odd)}" for n in range(60)]
+    turns = [[("user", text.replace("<image>", ""), [])] for text in texts]
     rows = [(f"odd-{n}", day, said, "test", f"hash-odd-{n}", datetime.now(UTC)) for n, said in enumerate(turns)]
     night.lake.append("conversations", night.spark.createDataFrame(rows, TABLES["conversations"].columns))
     with console.out.capture() as told:
