@@ -34,7 +34,7 @@ def collect(lake: Lake, release: Release, days: Days) -> Content:
     stored, fired = quality.stored(lake, release, days), _fired(lake, release, days)
     parts = tuple(_part(release, task, by_task[task], stored, fired) for task in manifest.voters)
     if any(part.asking for part in parts):
-        seconds = _dear_seconds(lake, release)
+        seconds = dear_seconds(lake, release)
         parts = tuple(replace(part, dear_seconds=seconds) for part in parts)
     return Content(
         manifest.release_id, manifest.taxonomy, manifest.created_at, manifest.parent, parts, release.seesaw()
@@ -75,7 +75,7 @@ def _part(
     )
 
 
-def _dear_seconds(lake: Lake, release: Release) -> float | None:
+def dear_seconds(lake: Lake, release: Release) -> float | None:
     """Seconds of a worker for an item that `large` was asked of, over all runs of the release."""
     from pyspark.sql import functions as F
 
