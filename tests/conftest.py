@@ -30,12 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Two processes run the tests: modules stay whole, and one process takes all those on the shared lake."""
+    """Two processes run the tests: modules stay whole, and all on the shared lake but the longest go to one process."""
     from xdist.scheduler import LoadFileScheduling
 
     class ByLake(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "night" if _on_shared_lake(nodeid) else nodeid.split("::", maxsplit=1)[0]
+            module = nodeid.split("::", maxsplit=1)[0]
+            return "night" if _on_shared_lake(nodeid) and module != "tests/test_label.py" else module
 
     return ByLake(config, log)
 

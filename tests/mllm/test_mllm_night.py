@@ -167,6 +167,7 @@ def cascade(shop: tuple[Lake, Settings]) -> tuple[Lake, Settings, Release, Relea
     return lake, settings, whole, Release.open(made)
 
 
+@pytest.mark.slow
 def test_large_is_asked_only_of_items_that_the_policy_sends(cascade, night):
     lake, settings, whole, release = cascade
     assert set(whole.manifest.asking) == set(TASKS)
