@@ -67,4 +67,5 @@ def show(report: dict[str, Any], called: Mapping[str, str]) -> None:
 
 
 def _ranged(value: float, low: float, high: float) -> str:
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    ends = ", ".join(f"{end:.3f}".removeprefix("0") for end in (low, high))  # a terminal may be 80 columns wide
+    return f"{value:.3f} [{ends}]"
