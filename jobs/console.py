@@ -4,14 +4,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
-from kdsl.errors import KdslError
-from kdsl.traces import of_worker, without_words
+from kdsl.traces import on_purpose, without_words
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -32,13 +31,10 @@ def stage(name: str, seconds: dict[str, float], tasks: Tasks | None = None) -> I
     and every minute as a line of a log.
     """
     begun = time.monotonic()
-    ended = threading.Event()
     try:
-        if out.is_terminal:
-            with out.status(f"{name} ...") as line, _looking(name, tasks, ended, line.update, 1.0):
-                yield
-        else:
-            with _looking(name, tasks, ended, say, 60.0):
+        with out.status(f"{name} ...") if out.is_terminal else nullcontext() as line:
+            shown = (line.update, 1.0) if line else (say, 60.0)
+            with _looking(name, tasks, *shown) if tasks else nullcontext():
                 yield
     finally:
         took = time.monotonic() - begun
@@ -47,14 +43,12 @@ def stage(name: str, seconds: dict[str, float], tasks: Tasks | None = None) -> I
 
 
 @contextmanager
-def _looking(
-    name: str, tasks: Tasks | None, ended: threading.Event, show: Callable[[str], None], every: float
-) -> Iterator[None]:
+def _looking(name: str, tasks: Tasks, show: Callable[[str], None], every: float) -> Iterator[None]:
     """Show how far Spark is, from a thread; a stage that is shorter than `every` starts no more than the thread."""
-    begun = time.monotonic()
+    begun, ended = time.monotonic(), threading.Event()
 
     def look() -> None:
-        while tasks is not None and not ended.wait(every):
+        while not ended.wait(every):
             with suppress(Exception):  # what is only shown may fail
                 done, of = tasks()
                 far = f"{done:,} of {of:,} tasks after " if of else ""
@@ -75,8 +69,7 @@ def fail(error: BaseException, log_dir: str, job: str) -> int:
         err.print(f"{job}: stopped. Run the same command again to go on where it stopped.", markup=False)
         return 130
     trace = _write_trace(error, log_dir, job)
-    meant = error if isinstance(error, KdslError) else of_worker(error)
-    if meant is not None:
+    if (meant := on_purpose(error)) is not None:
         err.print(f"{job}: {meant}", markup=False)
         return meant.exit_status
     err.print(
@@ -93,8 +86,7 @@ def reason(error: BaseException) -> str:
     That is its own words where it was raised on purpose, here or on a worker; else its type and Spark's error class,
     for its words may quote data.
     """
-    meant = error if isinstance(error, KdslError) else of_worker(error)
-    if meant is not None:
+    if (meant := on_purpose(error)) is not None:
         return str(meant)
     named = re.match(r"\[[A-Z0-9_.]+\]", str(error).strip())
     return f"{type(error).__name__} {named[0] if named else ''}".strip()

@@ -208,7 +208,7 @@ def read(dotted: str, value: str) -> Any:
     Where words are wanted they are taken as they stand ("8", "true", "2026-01-05", nothing); else as YAML where they
     are YAML.
     """
-    if dotted.startswith(_SPARK) or _kind(dotted) in ("str", "Literal"):
+    if dotted.startswith(_SPARK) or _kind(dotted) in (str, Literal):
         return value
     try:
         return yaml.safe_load(value)
@@ -216,15 +216,15 @@ def read(dotted: str, value: str) -> Any:
         return value
 
 
-def _kind(dotted: str) -> str:
-    """The name of a setting's type; empty for what is no setting."""
-    section: Any = Settings
+def _kind(dotted: str) -> Any:
+    """The type of a setting, without what it holds; None for what is no setting."""
+    kind: Any = Settings
     for part in dotted.split("."):
-        field = getattr(section, "model_fields", {}).get(part)
+        field = getattr(kind, "model_fields", {}).get(part)
         if field is None:
-            return ""
-        section = field.annotation
-    return str(getattr(get_origin(section) or section, "__name__", get_origin(section) or section)).rpartition(".")[2]
+            return None
+        kind = field.annotation
+    return get_origin(kind) or kind
 
 
 def _nest(keys: Sequence[str], value: Any) -> dict[str, Any]:

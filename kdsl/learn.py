@@ -1,6 +1,6 @@
 """Out-of-fold predictions: what a kind of voter says of examples that it did not learn from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kdsl.dialogue import Item
 from kdsl.folds import assign, group_keys, hash_order
 from kdsl.fusion.facts import Evidential, Facts, joined
-from kdsl.models.voter import Kind, LogProbs, interrupted
+from kdsl.models.voter import Kind, LogProbs, Voter, interrupted
 from kdsl.taxonomy import Task
 
 HOLD_OUT = 5  # one of so many parts is held out of a kind that is fitted once
@@ -56,6 +56,7 @@ def hear(
     folds: int,
     seed: int,
     groups: Sequence[str] | None = None,
+    met: Callable[[Voter], None] = lambda _: None,
     **options: Any,
 ) -> Heard:
     """Ask a kind of voter of each item, fitted on the other folds.
@@ -64,6 +65,7 @@ def hear(
     give the same rows in that order. After a fold whose search Ctrl-C ended no other is learned: nobody asks its rows.
 
     Args:
+        met: gets each fold's voter.
         options: passed to `kind.fit`, for example `encoder`.
     """
     groups = group_keys(items) if groups is None else groups
@@ -77,6 +79,7 @@ def hear(
             task, [items[row] for row in rest], [gold[row] for row in rest], [groups[row] for row in rest],
             seed=seed, **options,
         )  # fmt: skip
+        met(voter)
         batch = [items[row] for row in held]
         out[held] = voter.log_probs(batch)
         asked[held] = True

@@ -157,16 +157,24 @@ def _laid_out(matrix: Confusion, cells: Cells) -> tuple[NDArray[np.int64], NDArr
     return at, np.array([cell[2] for cell in cells]), np.array(list(cells.values()), dtype=np.int64)
 
 
-def estimate_drawn(cells: Cells, statistic: Statistic = weighted_f1_of, *, seed: int = 0) -> Estimate:
-    """A statistic of rows drawn with unequal probability, see `weighed`; n counts rows.
+def estimate_drawn(cells: Cells, *, seed: int = 0) -> Estimate:
+    """Weighted F1 of rows drawn with unequal probability, see `weighed`; n counts rows.
 
     The interval is that of rows redrawn with their weights.
     """
-    matrix = weighed(cells)
+    return estimates_drawn(cells, weighted_f1_of, seed=seed)[0]
+
+
+def estimates_drawn(cells: Cells, *statistics: Statistic, seed: int = 0) -> list[Estimate]:
+    """Several statistics as `estimate_drawn` has weighted F1, over the same redrawn rows."""
     if not cells:
-        return Estimate(0.0, 0.0, 1.0, 0)
-    low, high = np.quantile(statistic(redrawn(cells, seed=seed)), [0.025, 0.975])
-    return Estimate(float(statistic(matrix.counts)), float(low), float(high), sum(cells.values()))
+        return [Estimate(0.0, 0.0, 1.0, 0) for _ in statistics]
+    matrix, drawn, n = weighed(cells), redrawn(cells, seed=seed), sum(cells.values())
+    found = []
+    for statistic in statistics:
+        low, high = np.quantile(statistic(drawn), [0.025, 0.975])
+        found.append(Estimate(float(statistic(matrix.counts)), float(low), float(high), n))
+    return found
 
 
 def estimates_by_label(cells: Cells, *, seed: int = 0) -> dict[str, Estimate]:

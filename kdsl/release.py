@@ -16,8 +16,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -329,12 +329,7 @@ def write(
     Raises:
         ReleaseError: a voter wrote a kind of file that a release may not hold.
     """
-    root.mkdir(parents=True, exist_ok=True)
-    final = root / manifest.release_id
-    draft = root / f".{manifest.release_id}.{os.getpid()}"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    try:
+    with drafted(root, manifest) as draft:
         (draft / "taxonomy.json").write_text(taxonomy.model_dump_json(indent=1), encoding="utf-8")
         (draft / "learned.json").write_text(json.dumps(learned, ensure_ascii=False, indent=0), encoding="utf-8")
         for task, by_name in voters.items():
@@ -352,25 +347,33 @@ def write(
             (draft / "reliability" / f"{task}.json").write_bytes(_CURVES.dump_json(curves, indent=1))
         for task, examples in (seen or {}).items():
             examples.save(draft / "inputs" / f"{task}.npz")
-        seal(draft, final, manifest)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return Release.open(final)
+    return Release.open(root / manifest.release_id)
 
 
-def seal(draft: Path, final: Path, manifest: Manifest) -> None:
-    """Give a folder its manifest, with the hash of every file, and its place.
+@contextmanager
+def drafted(root: Path, manifest: Manifest) -> Iterator[Path]:
+    """A folder to fill. At the end it gets its manifest, with the hash of every file, and by one rename its place.
 
     Raises:
-        ReleaseError: there is a kind of file that a release may not hold.
+        ReleaseError: there is a kind of file in it that a release may not hold.
     """
-    files = sorted(str(file.relative_to(draft)) for file in draft.rglob("*") if file.is_file())
-    odd = [name for name in files if not name.endswith(SUFFIXES)]
-    if odd:
-        raise ReleaseError(f"release {manifest.release_id}: {odd[0]} is none of {', '.join(SUFFIXES)}; not written.")
-    whole = manifest.model_copy(update={"files": {name: file_sha256(draft / name) for name in files}})
-    (draft / MANIFEST).write_text(whole.model_dump_json(indent=2), encoding="utf-8")
-    draft.rename(final)
+    root.mkdir(parents=True, exist_ok=True)
+    draft = root / f".{manifest.release_id}.{os.getpid()}"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        yield draft
+        files = sorted(str(file.relative_to(draft)) for file in draft.rglob("*") if file.is_file())
+        odd = [name for name in files if not name.endswith(SUFFIXES)]
+        if odd:
+            raise ReleaseError(
+                f"release {manifest.release_id}: {odd[0]} is none of {', '.join(SUFFIXES)}; not written."
+            )
+        whole = manifest.model_copy(update={"files": {name: file_sha256(draft / name) for name in files}})
+        (draft / MANIFEST).write_text(whole.model_dump_json(indent=2), encoding="utf-8")
+        draft.rename(root / manifest.release_id)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def file_sha256(path: Path) -> str:

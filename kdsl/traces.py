@@ -19,8 +19,10 @@ _NAMED = re.compile(
 _ON_PURPOSE = re.compile(r"^kdsl\.errors\.(\w+): (.+(?:\n(?!\s*at |\s*$).+)*)", re.MULTILINE)
 
 
-def of_worker(error: BaseException) -> KdslError | None:
-    """The error that a worker raised on purpose, out of what Spark made of it; None: it is something else."""
+def on_purpose(error: BaseException) -> KdslError | None:
+    """The error that was raised on purpose: this one, or a worker's out of what Spark made of it; None: neither."""
+    if isinstance(error, KdslError):
+        return error
     found = _ON_PURPOSE.search(str(error)) if type(error).__name__ == "PythonException" else None
     kind = getattr(errors, found[1], None) if found else None
     if found and isinstance(kind, type) and issubclass(kind, KdslError):
@@ -39,7 +41,6 @@ def without_words(error: BaseException) -> str:
             kept.append(line)
         elif named := _NAMED.match(line):
             kept.append(named[0].rstrip())
-    meant = error if isinstance(error, KdslError) else of_worker(error)
-    if meant is not None:
+    if (meant := on_purpose(error)) is not None:
         kept.append(str(meant))
     return "\n".join(kept) + "\n"

@@ -79,6 +79,7 @@ def test_each_label_of_gold_has_its_f1_with_an_interval() -> None:
         assert f1.value == pytest.approx(wanted, abs=1e-12)
         assert f1.low < f1.value < f1.high
     assert metrics.estimates_by_label({}) == {}
-    accuracy = metrics.estimate_drawn(cells, metrics.accuracy_of)
+    f1, accuracy = metrics.estimates_drawn(cells, metrics.weighted_f1_of, metrics.accuracy_of)
+    assert f1 == metrics.estimate_drawn(cells)
     assert accuracy.value == pytest.approx(33 / 40)
     assert 0.6 < accuracy.low < accuracy.value < accuracy.high < 1

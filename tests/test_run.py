@@ -44,31 +44,31 @@ def _with(module, job, ours):
     return SimpleNamespace(SUMMARY=module.SUMMARY, add_arguments=module.add_arguments, run=job) if ours else module
 
 
-def test_what_a_worker_says_on_purpose_reaches_the_terminal(spark, tmp_path, capsys):
+def _raised_on_a_worker(spark, error):
+    """What Spark makes of it."""
+
     @unquoted
     def work(batches):
         for _ in batches:
-            raise ReleaseError("release rel-1 on this node was altered; copy it again.")
+            raise error
             yield pa.RecordBatch.from_pylist([])
 
     with pytest.raises(Exception, match=r"PythonException|Traceback") as caught:
         spark.range(3).mapInArrow(work, "id LONG").collect()
-    assert console.fail(caught.value, str(tmp_path), "label") == ReleaseError.exit_status
+    return caught.value
+
+
+def test_what_a_worker_says_on_purpose_reaches_the_terminal(spark, tmp_path, capsys):
+    raised = _raised_on_a_worker(spark, ReleaseError("release rel-1 on this node was altered; copy it again."))
+    assert console.fail(raised, str(tmp_path), "label") == ReleaseError.exit_status
     assert capsys.readouterr().err.strip() == "label: release rel-1 on this node was altered; copy it again."
-    assert console.reason(caught.value) == "release rel-1 on this node was altered; copy it again."
+    assert console.reason(raised) == "release rel-1 on this node was altered; copy it again."
     assert "was altered" in next(tmp_path.iterdir()).read_text()
 
 
 def test_what_a_worker_did_not_foresee_is_left_out(spark, tmp_path, capsys):
-    @unquoted
-    def work(batches):
-        for _ in batches:
-            raise ValueError("\nkdsl.errors.ReleaseError: my card is 4000")
-            yield pa.RecordBatch.from_pylist([])
-
-    with pytest.raises(Exception, match=r"PythonException|Traceback") as caught:
-        spark.range(3).mapInArrow(work, "id LONG").collect()
-    assert console.fail(caught.value, str(tmp_path), "label") == 1
+    raised = _raised_on_a_worker(spark, ValueError("\nkdsl.errors.ReleaseError: my card is 4000"))
+    assert console.fail(raised, str(tmp_path), "label") == 1
     assert "4000" not in capsys.readouterr().err + next(tmp_path.iterdir()).read_text()
 
 

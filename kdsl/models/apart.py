@@ -11,11 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kdsl.dialogue import Item
-from kdsl.learn import Heard, splits
-from kdsl.models.voter import kind
+from kdsl.learn import Heard, hear
+from kdsl.models.voter import Voter, kind
 from kdsl.taxonomy import Task
 
 
@@ -62,20 +60,16 @@ def learn(order: Order) -> Done:
     begun = time.monotonic()
     made_by, known = kind(order.voter), {"seed": order.seed, **order.options}
     parts = order.items, order.gold, order.groups
-    log_probs = np.full((len(order.items), len(order.task.labels)), np.nan)
-    asked = np.zeros(len(order.items), dtype=bool)
-    first = None
-    ids = [item.item_id for item in order.items]
-    for rest, held in splits(made_by, ids, order.gold, order.groups, folds=order.folds, seed=order.seed):
-        first = made_by.fit(order.task, *([part[row] for row in rest] for part in parts), **known)
-        log_probs[held] = first.log_probs([order.items[row] for row in held])
-        asked[held] = True
-    again = made_by.again if first is not None else None
-    voter = again(first, order.task, *parts, **known) if again else made_by.fit(order.task, *parts, **known)
+    met: list[Voter] = []
+    heard = hear(
+        made_by, order.task, order.items, order.gold, folds=order.folds, groups=order.groups, met=met.append, **known
+    )
+    again = made_by.again if met else None
+    voter = again(met[0], order.task, *parts, **known) if again else made_by.fit(order.task, *parts, **known)
     with tempfile.TemporaryDirectory() as folder:
         voter.save(Path(folder))
         files = {file.name: file.read_bytes() for file in sorted(Path(folder).iterdir())}
-    return Done(Heard(log_probs, asked, None), files, time.monotonic() - begun)
+    return Done(heard, files, time.monotonic() - begun)
 
 
 def in_turn(orders: Sequence[Order]) -> Coming:

@@ -106,7 +106,7 @@ class Record:
                 for rule, votes in data["votes"].items()
             },
             interrupted=bool(data["interrupted"]),
-            run=str(data.get("run", "")),  # a search of an earlier version has no name
+            run=str(data["run"]),
         )
 
 
