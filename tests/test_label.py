@@ -6,6 +6,7 @@ import math
 import shlex
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -381,9 +382,13 @@ def test_a_picture_sent_in_dialogues_of_two_dates_is_seen_by_both(night: Shop) -
 
 def _killed_workers() -> int:
     """Kill the Python workers of this process's Spark session; how many there were."""
-    ours = psutil.Process().children(recursive=True)
-    daemons = {one.pid for one in ours if "pyspark.daemon" in one.cmdline()}
-    workers = [one for one in ours if one.ppid() in daemons]
+    daemons, workers = set(), []
+    for one in psutil.Process().children(recursive=True):  # parents come before their children
+        with suppress(psutil.NoSuchProcess):  # some end meanwhile, or have ended and nobody asked how
+            if one.ppid() in daemons:
+                workers.append(one)
+            elif "pyspark.daemon" in one.cmdline():
+                daemons.add(one.pid)
     for worker in workers:
         worker.kill()
     return len(workers)
