@@ -60,10 +60,8 @@ class Merge:
         for row in counted.collect():
             change = self.changes[row["kind"]]
             change.counts[row["state"]] = row["rows"]
-            if row["state"] != _SAME:
-                change.dates |= {*row["new"], *row["old"]}
-            if row["state"] == _MOVED:
-                change.left |= set(row["old"])
+            change.dates |= {*row["new"], *row["old"]} if row["state"] != _SAME else set()
+            change.left |= set(row["old"]) if row["state"] == _MOVED else set()
 
     def forget(self) -> None:
         """Delete the labels of what moves to another date, and pictures that changed conversations hold no more."""
@@ -97,8 +95,8 @@ class Merge:
 
         gold = self.good.where(F.col("kind") == GOLD)
         stamped = F.lit(self.stamp).alias("labelled_at")
-        rows = gold.select(F.col("id").alias("item_id"), "task", "label", "split", "annotator", stamped)
-        self.lake.upsert("gold_labels", rows)
+        named = F.col("id").alias("item_id")
+        self.lake.upsert("gold_labels", gold.select(named, "task", "label", "split", "annotator", stamped))
 
     def _compare(self, kind: str) -> "DataFrame":
         from pyspark.sql import functions as F
@@ -131,8 +129,7 @@ class Merge:
         if kind == CONVERSATION:
             hashed = F.col("hash").alias("content_hash")
             return rows.select(F.col("id").alias("conversation_id"), "event_date", "turns", source, hashed, stamp)
-        hashed = F.col("hash").alias("sha256")
-        named = F.col("id").alias("image_id")
+        named, hashed = F.col("id").alias("image_id"), F.col("hash").alias("sha256")
         return rows.select(named, "conversation_id", "event_date", hashed, "content", "path", source, stamp)
 
     def _orphans(self) -> "DataFrame":

@@ -134,11 +134,8 @@ def _label_chunk(
             limits = settings.ingest.max_turn_chars, settings.ingest.image_root
             predict = predict_batches(str(release.path), release.manifest.release_id, *limits, counts=told)
             predicted = items.repartition(spread, "item_id", "task").mapInArrow(predict, from_arrow_schema(PREDICTED))
-            stamped = (
-                predicted.withColumn("release_id", F.lit(release.manifest.release_id))
-                .withColumn("run_id", F.lit(run.run_id))
-                .withColumn("labelled_at", F.current_timestamp())
-            )
+            stamps = {"run_id": F.lit(run.run_id), "labelled_at": F.current_timestamp()}
+            stamped = predicted.withColumns({"release_id": F.lit(release.manifest.release_id)} | stamps)
             stamped.write.format("delta").mode("overwrite").save(f"{folder}/labels")
         with run.stage("merge"):
             staged = lake.spark.read.format("delta").load(f"{folder}/labels")

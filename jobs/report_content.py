@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jobs import quality, unlearned
-from jobs.items import within
+from jobs import quality, report_rules, unlearned
+from jobs.figures import Key
 from jobs.lake import Lake
 from jobs.options import Days
-from jobs.quality import Key
 from kdsl import child, metrics, tally
 from kdsl.kolmogorov import UNLIKE
 from kdsl.metrics import Confusion, Estimate
 from kdsl.release import Release, Score
-from kdsl.report.content import Content, Night, RuleNote, TaskPart
-from kdsl.rules.rule import Rule
-from kdsl.rules.sentence import sentence
+from kdsl.report.content import Content, Night, TaskPart
 
 if TYPE_CHECKING:
     from pyspark.sql import Row
@@ -31,7 +28,7 @@ def collect(lake: Lake, release: Release, days: Days) -> Content:
     by_task: dict[str, list[Row]] = defaultdict(list)
     for row in unlearned.counted(lake, release, unlearned.labelled(lake, release, days)):
         by_task[row["task"]].append(row)
-    stored, fired = quality.stored(lake, release, days), _fired(lake, release, days)
+    stored, fired = quality.stored(lake, release, days), report_rules.fired(lake, release, days)
     parts = tuple(_part(release, task, by_task[task], stored, fired) for task in manifest.voters)
     if any(part.asking for part in parts):
         seconds = dear_seconds(lake, release)
@@ -70,7 +67,7 @@ def _part(
         night_counts=given,
         reliability=release.reliability(task),
         asking=manifest.asking.get(task),
-        rules=_rules(release, task, fired) if child.RULES in manifest.voters[task] else None,
+        rules=report_rules.notes(release, task, fired) if child.RULES in manifest.voters[task] else None,
         nights=tuple(_night(day, task, rows, stored) for day in sorted({row["event_date"] for row in rows})),
     )
 
@@ -112,48 +109,3 @@ def _night(day: date, task: str, rows: "list[Row]", stored: Mapping[Key, Estimat
 
 def _estimates(scores: Mapping[str, Score]) -> dict[str, Estimate]:
     return {name: Estimate(score.value, score.low, score.high, score.n) for name, score in scores.items()}
-
-
-def _fired(lake: Lake, release: Release, days: Days) -> "list[Row]":
-    """Rows (rule_id, task, label, gold, alone, count) of the rules that fired on those days."""
-    from pyspark.sql import functions as F
-
-    labels = lake.df("labels").where(within(days)).where(F.col("release_id") == release.manifest.release_id)
-    each = labels.select("item_id", "task", "label", "decided_by", F.explode("rules_fired.rule_id").alias("rule_id"))
-    alone = (F.col("decided_by") == F.col("rule_id")).alias("alone")
-    known = F.broadcast(unlearned.held_out(lake, release))
-    return (
-        each.join(known, ["item_id", "task"], "left")
-        .groupBy("rule_id", "task", "label", "gold", alone)
-        .count()
-        .collect()
-    )
-
-
-def _rules(release: Release, task: str, fired: "list[Row]") -> tuple[RuleNote, ...]:
-    by_rule: dict[str, list[Row]] = defaultdict(list)
-    for row in fired:
-        if row["task"] == task:
-            by_rule[row["rule_id"]].append(row)
-    active = child.rules_of(release, task).active(task)
-    return tuple(_note(rule, by_rule[rule.rule_id], release.taxonomy.language) for rule in active)
-
-
-def _note(rule: Rule, rows: "list[Row]", language: str) -> RuleNote:
-    def count(wanted: "list[Row]") -> int:
-        return sum(row["count"] for row in wanted)
-
-    return RuleNote(
-        rule_id=rule.rule_id,
-        label=rule.label,
-        sentence=sentence(rule, language),
-        state=rule.state,
-        right=rule.evidence.unseen_right,
-        fired=rule.evidence.unseen_fired,
-        bound=rule.evidence.bound,
-        nights_fired=count(rows),
-        nights_agreed=count([row for row in rows if row["label"] == rule.label]),
-        nights_decided=count([row for row in rows if row["alone"]]),
-        gold=count([row for row in rows if row["gold"] is not None]),
-        gold_right=count([row for row in rows if row["gold"] == rule.label]),
-    )
