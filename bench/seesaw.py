@@ -5,6 +5,7 @@ It learns from the shop's history and holds a part of it out, as `./spark-submit
 
 import argparse
 import json
+import logging
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +30,8 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=20, help="a label, a quarter of them held out")
     parser.add_argument("--into", type=Path, default=Path("seesaw"))
     args = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("kdsl").setLevel(logging.INFO)
     settings = config.load(["conf/miniature.yaml"], environment={})
     tasks = taxonomy.load(settings.taxonomy)
     with tempfile.TemporaryDirectory() as folder:
@@ -48,7 +51,6 @@ def main() -> None:
         lessons,
         lora,
         seeds,
-        lambda look: print(look, flush=True),
         voter=args.model,
     )
     report(found, args.into)

@@ -1,31 +1,29 @@
-"""Dear voters learned in Spark tasks and not on the driver, side by side where that is safe, beside what `fit` does."""
+"""Learning that is done in Spark tasks and not on the driver, side by side where that is safe."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from jobs import console, ledger
 from kdsl.config import Settings
 from kdsl.errors import KdslError
 from kdsl.models import apart
 from kdsl.models.apart import Coming, Done, Order
-from udfs.post_train import post_train
+from udfs.post_train import away
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-SLOTS = 8  # orders that are under way at once at most
+T = TypeVar("T")
+SLOTS = 8  # pieces of work that are under way at once at most
 
 
 @contextmanager
 def elsewhere(spark: "SparkSession", settings: Settings, run: ledger.Run) -> Iterator[apart.Start]:
-    """What starts orders as Spark jobs; all of them have ended when the block is left.
-
-    Where Spark schedules no GPUs and a model may still use one, one order follows the other: two models must not
-    meet on one GPU.
-    """
-    with ThreadPoolExecutor(_slots(settings)) as pool:
+    """What starts orders as Spark jobs, beside what `fit` does; all of them have ended when the block is left."""
+    with ThreadPoolExecutor(_slots(settings)) as pool, _all_or_none(spark, pool):
 
         def start(orders: Sequence[Order]) -> Coming:
             # The largest model first: the others fit in beside it.
@@ -35,30 +33,52 @@ def elsewhere(spark: "SparkSession", settings: Settings, run: ledger.Run) -> Ite
             }
             return {key: future.result for key, future in begun.items()}
 
-        try:
-            yield start
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            spark.sparkContext.cancelAllJobs()
-            raise
+        yield start
+
+
+def each(spark: "SparkSession", settings: Settings, work: Sequence[Callable[[], T]]) -> list[T]:
+    """What each piece of work gives, in their order, a Spark job a piece.
+
+    Raises:
+        KdslError: what the first of them to fail raised on purpose.
+    """
+    with ThreadPoolExecutor(_slots(settings)) as pool, _all_or_none(spark, pool):
+        return list(pool.map(partial(_in_a_task, spark), work))
+
+
+@contextmanager
+def _all_or_none(spark: "SparkSession", pool: ThreadPoolExecutor) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        spark.sparkContext.cancelAllJobs()
+        raise
 
 
 def _slots(settings: Settings) -> int:
+    """Where Spark schedules no GPUs and a model may still use one, one at a time: two must not meet on one GPU."""
     granted = "spark.task.resource.gpu.amount" in settings.spark.conf
     models = [one for one in (settings.fit.small, settings.fit.large) if one.path]
     return SLOTS if granted or all(one.device == "cpu" for one in models) else 1
 
 
 def _learned(spark: "SparkSession", order: Order, run: ledger.Run) -> Done:
+    done = _in_a_task(spark, partial(apart.learn, order))
+    name = f"post-train {order.task.name}/{order.voter}"
+    run.count(f"seconds {name}", round(done.seconds))  # no stage: the others' seconds pass beside these
+    console.say(f"  {name:<24} {done.seconds:7.1f} s beside the rest")
+    return done
+
+
+def _in_a_task(spark: "SparkSession", work: Callable[[], T]) -> T:
     context = spark.sparkContext
-    sent = context.broadcast(order)
+    sent = context.broadcast(work)
     try:
-        (done,) = context.parallelize([0], 1).mapPartitions(post_train(sent)).collect()
+        task = away(sent)
+        (done,) = context.parallelize([0], 1).mapPartitions(task).collect()
     finally:
         sent.destroy()
     if isinstance(done, KdslError):
         raise done
-    name = f"post-train {order.task.name}/{order.voter}"
-    run.count(f"seconds {name}", round(done.seconds))  # no stage: the others' seconds pass beside these
-    console.say(f"  {name:<24} {done.seconds:7.1f} s beside the rest")
     return done

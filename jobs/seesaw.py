@@ -4,10 +4,11 @@ With `--release` a child of that release holds them, and its report shows them.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs import console, ledger, registry
+from jobs import console, ledger, post_training, registry
 from jobs.examples import collect
 from jobs.lake import Lake
 from jobs.shelf import Shelf
@@ -20,7 +21,7 @@ from kdsl.models.lessons import Lesson
 from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_voter import NAMES, contents_of
 from kdsl.release import Release
-from kdsl.seesaw import OF, Look, SeeSaw
+from kdsl.seesaw import OF, SeeSaw
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -70,10 +71,12 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
         if len(lessons) < 2:
             raise ConfigError(f"--taxonomy: {len(lessons)} task of {wanted.name!r} has examples; a see-saw needs two.")
         with log.stage("train"):
-            seeds = range(settings.fit.seed, settings.fit.seed + args.seeds)
-            found = seesaw_runs.measure(
-                lambda: Scorer.to_train(model.model), lessons, model.lora, seeds, _say, voter=args.model
-            )
+            begin = partial(Scorer.to_train, model.model)
+            runs = [
+                partial(seesaw_runs.measure, begin, lessons, model.lora, (settings.fit.seed + nth,), voter=args.model)
+                for nth in range(args.seeds)
+            ]
+            found = SeeSaw.joined(post_training.each(spark, settings, runs))
         if parent is not None:
             log.release_id = keep(lake, settings, parent, found).manifest.release_id
     report(found, Path(args.into))
@@ -105,7 +108,3 @@ def keep(lake: Lake, settings: Settings, parent: Release, found: SeeSaw) -> Rele
 
 def _figure(one: Estimate) -> str:
     return f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}], {one.n} seeds"
-
-
-def _say(look: Look) -> None:
-    console.say(f"  seed {look.seed}, {look.adapter:<8} step {look.step:>5}: {look.task} {look.score:.3f}")

@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -58,6 +59,18 @@ class SeeSaw:
     conflicts: tuple[Conflict, ...]
     voter: str = ""
     """Whose base model and settings were used."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """What was measured with seeds apart, as one."""
+        first = parts[0]
+        return cls(
+            first.tasks,
+            tuple(seed for part in parts for seed in part.seeds),
+            tuple(look for part in parts for look in part.looks),
+            tuple(one for part in parts for one in part.conflicts),
+            first.voter,
+        )
 
     @property
     def steps(self) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ From the same base model, with the same seed, examples and steps a task. At ever
 task, and the cosine of the tasks' gradients by layer. At the end: the cosine of what training added to the weights.
 """
 
+import logging
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     Tensors = Mapping[str, torch.Tensor]
 
+_LOG = logging.getLogger(__name__)
 _LAYER = re.compile(r"\.(?:layers|blocks)\.(\d+)\.")
 
 
@@ -30,18 +32,16 @@ def measure(
     lessons: Sequence[Lesson],
     settings: LoraSettings,
     seeds: Iterable[int],
-    report: Callable[[Look], None] = lambda _: None,
     *,
     voter: str = "",
 ) -> SeeSaw:
-    """Train and look; every run begins with a model fresh from `load`.
+    """Train and look; every run begins with a model fresh from `load`. Every look is logged as it is taken.
 
     Args:
         load: gives the base model.
         lessons: one a task, two at least, with examples enough to hold some out.
         settings: steps are those that each task gets; early stopping is off, so that budgets are equal.
         seeds: of everything drawn.
-        report: gets every look as it is taken.
         voter: whose base model it is.
 
     Raises:
@@ -56,7 +56,7 @@ def measure(
 
     def note(look: Look) -> None:
         looks.append(look)
-        report(look)
+        _LOG.info(f"seed {look.seed}, {look.adapter} adapter, step {look.step}: {look.task} {look.score:.3f}")
 
     used = tuple(seeds)
     for seed in used:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -14,6 +14,14 @@ from kdsl.taxonomy import Task
 WEIGHTS, FACTS = "adapter.safetensors", "adapter.json"
 LANGUAGE = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 VISION = ("qkv", "proj", "fc1", "fc2", "mlp.0", "mlp.2")
+
+
+class Progress(NamedTuple):
+    """How far a run is: steps taken, loss, and held-out weighted F1 where it was looked at."""
+
+    step: int
+    loss: float
+    score: float | None
 
 
 class Adapted(BaseModel):
@@ -28,6 +36,7 @@ class Adapted(BaseModel):
     vision: bool
     steps: int  # after which it was taken
     score: float  # held-out weighted F1, mean over the tasks
+    curve: tuple[Progress, ...] = ()  # every look, with the mean loss since the one before
 
 
 def digest(task: Task) -> str:

@@ -4,13 +4,14 @@ A step is a function of the seed and its number, and all state is written as saf
 killed goes on to the same adapter, and on CPU the same seed gives the same adapter.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from kdsl.models import adapter, progress
-from kdsl.models.adapter import Adapted
+from kdsl.models.adapter import Adapted, Progress
 from kdsl.models.lessons import Lesson
 from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings
@@ -20,14 +21,7 @@ from kdsl.models.tuning import Tuning
 if TYPE_CHECKING:
     import torch
 
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What a run reports: the step, its mean loss, and held-out weighted F1 where it was looked at."""
-
-    step: int
-    loss: float
-    score: float | None
+_LOG = logging.getLogger(__name__)
 
 
 def post_train(
@@ -42,13 +36,15 @@ def post_train(
 ) -> Adapted:
     """Train one adapter on one task or on several jointly, write it into `folder`, and merge it into the model.
 
+    Every `settings.evaluate_every` steps a point of the learning curve is logged, and kept beside the adapter.
+
     Args:
         scorer: the loaded base model; it is changed, and scores with the adapter afterwards.
         lessons: one a task; steps take them in turn.
         settings: how.
         seed: of everything drawn.
         folder: gets the adapter; `folder/unfinished` holds the state to go on from, and is removed at the end.
-        report: called after each step.
+        report: called after each step, with the loss of that step.
         start: weights of an adapter to go on from; None: a fresh one.
 
     Returns:
@@ -64,10 +60,14 @@ def post_train(
     run.restore(state)
     while state.step < settings.steps and not state.ended:
         loss = run.step(state.step)
+        state.losses.append(loss)
         state.step += 1
         score = None
         if state.step % settings.evaluate_every == 0 or state.step == settings.steps:
             score = run.look(state)
+            state.curve.append(Progress(state.step, round(fmean(state.losses), 6), score))
+            state.losses.clear()
+            _LOG.info(_line([one.task.name for one in lessons], state.curve[-1], settings.steps))
         report(Progress(state.step, loss, score))
         if state.step % settings.save_every == 0:
             progress.save(folder / "unfinished", run.identity, state, run.moments())
@@ -79,9 +79,15 @@ def post_train(
         vision=settings.vision,
         steps=state.best_step,
         score=round(max(0.0, state.best_score), 6),
+        curve=tuple(state.curve),
     )
     adapter.put(run.wrapped, state.best)
     adapter.save(folder, state.best, facts)
     progress.clear(folder / "unfinished")
     run.close()
     return facts
+
+
+def _line(tasks: Sequence[str], at: Progress, steps: int) -> str:
+    held_out = "" if at.score is None else f", held-out weighted F1 {at.score:.3f}"
+    return f"post-training on {' and '.join(tasks)}: step {at.step} of {steps}, loss {at.loss:.3f}{held_out}"

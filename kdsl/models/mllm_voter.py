@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ from kdsl.models import adapter, checkpoint
 from kdsl.models.adapter import Adapted
 from kdsl.models.base import Base, shared
 from kdsl.models.lessons import Lesson
-from kdsl.models.lora import Progress, post_train
+from kdsl.models.lora import post_train
 from kdsl.models.mllm import ModelSettings, Scorer
 from kdsl.models.mllm_settings import LoraSettings, MllmSettings
 from kdsl.models.progress import identity
@@ -94,7 +94,6 @@ def fit_of(name: str) -> Fit:
         groups: Sequence[str],
         *,
         seed: int,
-        report: Callable[[Progress], None] = lambda _: None,
         **options: MllmSettings,
     ) -> MllmVoter:
         """Load the base model and post-train it, where the settings say so; the order of the items does not matter.
@@ -114,7 +113,7 @@ def fit_of(name: str) -> Fit:
         if not settings.post_train:
             return MllmVoter(task, scorer.ready())
         lesson = Lesson(task, items, gold, groups, contents_of(items))
-        return _taught(scorer, lesson, settings, settings.lora, seed=seed, report=report)
+        return _taught(scorer, lesson, settings, settings.lora, seed=seed)
 
     return fit
 
@@ -145,7 +144,6 @@ def _taught(
     lora: LoraSettings,
     *,
     seed: int,
-    report: Callable[[Progress], None] = lambda _: None,
     start: bytes | None = None,
 ) -> MllmVoter:
     from safetensors.torch import load as weights_of
@@ -154,7 +152,7 @@ def _taught(
         run = identity(scorer.loaded.fingerprint, [lesson], lora, seed)
         folder = Path(settings.unfinished or passing) / run
         known = None if start is None else weights_of(start)
-        adapted = post_train(scorer, [lesson], lora, seed=seed, folder=folder, report=report, start=known)
+        adapted = post_train(scorer, [lesson], lora, seed=seed, folder=folder, start=known)
         files = {name: (folder / name).read_bytes() for name in (adapter.WEIGHTS, adapter.FACTS)}
         shutil.rmtree(folder)
     return MllmVoter(lesson.task, scorer.ready(), adapted, files)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsl.errors import ConfigError
-from kdsl.models.adapter import digest
+from kdsl.models.adapter import Progress, digest
 from kdsl.models.lessons import Lesson
 
 if TYPE_CHECKING:
     import torch
 
-_FIELDS = ("step", "best_step", "best_score", "best_likelihood", "misses", "ended")
+_FIELDS = ("step", "best_step", "best_score", "best_likelihood", "misses", "ended", "losses", "curve")
 
 
 @dataclass
@@ -29,6 +29,8 @@ class State:
     best_likelihood: float = float("-inf")
     misses: int = 0
     ended: bool = False
+    losses: list[float] = field(default_factory=list)  # of the steps since the last point of the curve
+    curve: list[Progress] = field(default_factory=list)
     best: "dict[str, torch.Tensor]" = field(default_factory=dict)
     moments: "dict[str, torch.Tensor]" = field(default_factory=dict)
 
@@ -81,6 +83,7 @@ def latest(folder: Path, whose: str) -> State | None:
         )
     found = load_file(made[-1] / "state.safetensors")
     state = State(**{name: told[name] for name in _FIELDS})
+    state.curve = [Progress(*point) for point in state.curve]
     state.best = {name.removeprefix("best/"): value for name, value in found.items() if name.startswith("best/")}
     state.moments = {name: value for name, value in found.items() if not name.startswith("best/")}
     return state

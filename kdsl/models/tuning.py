@@ -77,11 +77,11 @@ class Tuning:
             self.mean.add(self.learned)
         return total
 
-    def look(self, state: State) -> float:
+    def look(self, state: State) -> float | None:
         """Held-out weighted F1, mean over the tasks; keeps the best adapter and ends the run after too many misses.
 
-        Where nothing is held out the last adapter, or the mean of the last ones, is the best. Equal scores: the one
-        with the higher likelihood.
+        Where nothing is held out it is None, and the last adapter, or the mean of the last ones, is the best. Equal
+        scores: the one with the higher likelihood.
         """
         found = self.held_out()
         score = sum(one.score for one in found.values()) / len(found) if found else 0.0
@@ -93,7 +93,7 @@ class Tuning:
                 state.best, state.best_step = adapter.weights(self.wrapped), state.step
             state.best_score, state.best_likelihood = score, likelihood
         state.ended = state.misses >= self.settings.patience
-        return score
+        return score if found else None
 
     def held_out(self) -> dict[str, HeldOut]:
         """How the adapter as it stands does on the held-out examples of each task that has some."""

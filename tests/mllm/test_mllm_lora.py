@@ -46,12 +46,19 @@ def lesson(task, n=6, contents=None):
     return Lesson(task, items, gold, [item.item_id for item in items], contents or {})
 
 
-def test_it_learns_what_the_labels_are(settings, intent, tmp_path):
+def test_it_learns_what_the_labels_are(settings, intent, tmp_path, caplog):
+    caplog.set_level("INFO", "kdsl")
     scorer, seen = Scorer.load(settings), []
     given = lesson(intent, 8)
     told = QUICK.model_copy(update={"augment": CALM, "steps": 120, "evaluate_every": 20})
     facts = post_train(scorer, [given], told, seed=1, folder=tmp_path, report=seen.append)
     assert facts.score >= 0.9
+    assert adapter.facts_of(tmp_path) == facts
+    assert [point.step for point in facts.curve] == list(range(20, facts.curve[-1].step + 1, 20))
+    assert facts.score == pytest.approx(max(point.score for point in facts.curve), abs=1e-6)
+    assert facts.curve[0].loss == pytest.approx(np.mean([one.loss for one in seen[:20]]), abs=1e-5)
+    first = f"step 20 of 120, loss {facts.curve[0].loss:.3f}, held-out weighted F1 {facts.curve[0].score:.3f}"
+    assert caplog.messages[0] == f"post-training on intent: {first}"
     assert seen[0].loss > 1.0 > seen[-1].loss
     fresh = lesson(intent, 14)
     found = scorer.score(intent, fresh.items, {}).log_probs.argmax(1)

@@ -1,5 +1,6 @@
 """Dear voters are learned in Spark tasks, side by side or in turn; what is wrong is said in its own words."""
 
+import logging
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,7 @@ from kdsl.errors import ConfigError
 from kdsl.models.apart import Order
 from kdsl.models.mllm_settings import MllmSettings
 from tests.mllm.test_mllm_lora import lesson
+from udfs.post_train import EVERY, Sparing
 
 
 @pytest.mark.parametrize(
@@ -43,3 +45,14 @@ def test_a_task_learns_as_this_process_would_and_tells_what_is_wrong(spark, sett
     assert list(run.counts) == ["seconds post-train intent/small"]
     with pytest.raises(ConfigError, match="nowhere"), post_training.elsewhere(spark, Settings(), run) as start:
         start([order(str(tmp_path / "nowhere"))])["intent", "small"]()
+
+
+def test_lines_about_one_piece_of_work_are_spared():
+    sparing = Sparing()
+
+    def passes(at: float) -> bool:
+        record = logging.makeLogRecord({"msg": "step"})
+        record.created = at
+        return sparing.filter(record)
+
+    assert [passes(at) for at in (100.0, 101.0, 100.0 + EVERY, 101.0 + EVERY)] == [True, False, True, False]

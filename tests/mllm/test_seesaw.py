@@ -1,12 +1,15 @@
 """The see-saw: equal budgets, honest intervals, cosines that are what they claim."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from jobs import post_training
 from kdsl import seesaw, seesaw_plot, seesaw_runs
+from kdsl.config import Settings
 from kdsl.models.augment import AugmentSettings
 from kdsl.models.lessons import Lesson
 from kdsl.models.mllm import Scorer
@@ -19,7 +22,7 @@ SETTINGS = LoraSettings(
 
 
 def test_joint_and_own_adapters_get_the_same_budget_and_every_layer_is_compared(
-    settings, scene, intent, pictures, dialogues, contents, tmp_path
+    spark, settings, scene, intent, pictures, dialogues, contents, tmp_path
 ):
     shown = pictures * 3
     scenes = Lesson(
@@ -40,8 +43,9 @@ def test_joint_and_own_adapters_get_the_same_budget_and_every_layer_is_compared(
     assert {one.of for one in found.conflicts} == {"gradient", "update"}
     assert {one.layer for one in found.conflicts} == {"language 00", "language 01"}
     assert all(-1.001 <= one.cosine <= 1.001 for one in found.conflicts)
-    again = seesaw_runs.measure(lambda: Scorer.load(settings), [talks, scenes], SETTINGS, seeds=(1,))
-    assert again.looks == tuple(look for look in found.looks if look.seed == 1)
+    begin = partial(Scorer.load, settings)
+    runs = [partial(seesaw_runs.measure, begin, [talks, scenes], SETTINGS, (seed,)) for seed in (1, 2)]
+    assert SeeSaw.joined(post_training.each(spark, Settings(), runs)) == found  # in Spark tasks as in this process
     seesaw_plot.draw(found, tmp_path / "seesaw.svg")
     assert "<svg" in (tmp_path / "seesaw.svg").read_text()
     (tmp_path / seesaw.FILE).write_text(found.to_json())
