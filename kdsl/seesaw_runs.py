@@ -56,7 +56,8 @@ def measure(
 
     def note(look: Look) -> None:
         looks.append(look)
-        _LOG.info(f"seed {look.seed}, {look.adapter} adapter, step {look.step}: {look.task} {look.score:.3f}")
+        at = f"seed {look.seed}, {look.adapter} adapter, step {look.step}"
+        _LOG.info(f"{at}: held-out weighted F1 of {look.task} {look.score:.3f}")
 
     used = tuple(seeds)
     for seed in used:
