@@ -8,7 +8,9 @@
    them: what weighted F1 could have been measured, and how it spreads. (The F1 of expected counts is not the expected
    F1 where labels have few rows.)
 4. The same is asked of the examples, weighted to tonight's shares. How far it lies from the truth there corrects the
-   figure, by as much as so few examples can be trusted (shrinkage to no correction), and widens the interval.
+   figure, by as much as so few examples can be trusted (shrinkage to no correction). Its whole spread widens the
+   interval: the posteriors were calibrated on those few examples too, so they are off by about as much as others of
+   their number would tell.
 
 What this cannot see are rows of a kind that no example is like; `drift` looks for those by their scores, and
 `kdsl.inputs` by what they are made of.
@@ -32,6 +34,7 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 DRAWS = 120  # of gold
+AT_ONCE = 100_000  # posteriors
 EXAMPLE_DRAWS, GOLD_A_DRAW = 40, 3  # of the examples, and of gold for each
 EM_STEPS = 20
 # Examples' worth of trust, for each label there is, in the shares among the examples. This and the next were chosen on
@@ -99,11 +102,11 @@ def estimate(
     posteriors = _posteriors(temper(log_probs), known)
     ratio = _shift(posteriors, known)
     concentration = np.maximum((SHARE_PRIOR * len(known) + n) * known * ratio / (known @ ratio), 1e-3)
-    drawn = np.stack([_drawn(posteriors * r, dice, 1)[0] for r in dice.dirichlet(concentration, DRAWS) / known])
+    drawn = _each_drawn(posteriors, dice.dirichlet(concentration, DRAWS) / known, dice)
     possible = _scores(drawn, label, np.ones(drawn.shape), len(known))
     errors = _errors(reference, _posteriors(temper(reference.log_probs), known) * ratio, ratio, dice)
     trust = CALIBRATION_SPREAD**2 / (CALIBRATION_SPREAD**2 + float(errors.var()))
-    spread = np.sqrt(trust * errors.var() + possible.var())
+    spread = np.sqrt(errors.var() + possible.var())
     value = float(np.clip(possible.mean() + trust * errors.mean(), 0.0, 1.0))
     return Estimate(value, float(max(0.0, value - 1.96 * spread)), float(min(1.0, value + 1.96 * spread)), rows or n)
 
@@ -160,6 +163,17 @@ def _drawn(posteriors: Floats, dice: np.random.Generator, draws: int) -> Labels:
     line = (steps / steps[:, -1:] + np.arange(n)[:, None]).ravel()
     found = np.searchsorted(line, dice.random((draws, n)) + np.arange(n), side="right") - size * np.arange(n)
     return np.asarray(np.clip(found, 0, size - 1), dtype=np.int64)
+
+
+def _each_drawn(posteriors: Floats, ratios: Floats, dice: np.random.Generator) -> Labels:
+    """A draw of gold (draws, n) for each ratio of label shares (draws, labels), as many at once as fit in a cache."""
+    at_once = max(1, AT_ONCE // posteriors.size)
+    found = []
+    for some in np.split(ratios, range(at_once, len(ratios), at_once)):
+        steps = np.cumsum(posteriors * some[:, None, :], axis=2)
+        passed = steps < steps[:, :, -1:] * dice.random(steps.shape[:2])[:, :, None]
+        found.append(np.minimum(passed.sum(axis=2), posteriors.shape[1] - 1))
+    return np.concatenate(found)
 
 
 def _scores(gold: Labels, label: Labels, weights: Floats, size: int) -> Floats:
