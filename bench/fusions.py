@@ -9,6 +9,7 @@ from kdsl.fusion.answered import answers
 from kdsl.fusion.curve import OUTER_FOLDS
 from kdsl.fusion.fusion import first_best
 from kdsl.fusion.held_out import HeldOut
+from kdsl.fusion.nested import refit
 from kdsl.fusion.pool import pool, seconded
 from kdsl.models.logistic import fit_logistic, log_softmax
 from kdsl.models.voter import LogProbs
@@ -26,6 +27,7 @@ def systems(held: HeldOut, seed: int) -> Iterator[tuple[str, Places]]:
         yield name, first_best(held.said[name])
     if len(held.voters) < 2:
         return
+    yield "as released", _by_folds(held, seed, _released)
     yield "fused: pool", answers(held, seed=seed).label
     yield "equal weights", first_best(pool(held.said))
     if {"rules", "linear"} <= set(held.voters):
@@ -41,6 +43,12 @@ def _by_folds(held: HeldOut, seed: int, say: Callable[[HeldOut, HeldOut, int], P
     for fold in np.unique(folds):
         out[folds == fold] = say(held.rows(folds != fold), held.rows(folds == fold), seed)
     return out
+
+
+def _released(inside: HeldOut, outside: HeldOut, seed: int) -> Places:
+    """The pool or one part, whichever nested cross-validation of the rows inside says, as `fit` has it."""
+    fusion, _ = refit(inside, seed=seed)
+    return fusion({name: outside.said[name] for name in fusion.voters}, outside.facts).label
 
 
 def _best_part(inside: HeldOut, outside: HeldOut, seed: int) -> Places:
