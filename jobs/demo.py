@@ -87,8 +87,9 @@ QUERIES = {
         SELECT event_date, task, round(value, 3) AS weighted_f1, round(low, 3) AS low, round(high, 3) AS high, n
         FROM current_metrics WHERE metric = 'weighted_f1' ORDER BY task, event_date""",
     "What shoppers wanted": """
-        SELECT label, count(*) AS dialogues, round(avg(score), 3) AS mean_score
-        FROM labels WHERE task = 'intent' GROUP BY label ORDER BY dialogues DESC""",
+        SELECT coalesce(label, if(abstained, '(too unsure)', error_code)) AS label, count(*) AS dialogues,
+               round(avg(score), 3) AS mean_score
+        FROM labels WHERE task = 'intent' GROUP BY 1 ORDER BY dialogues DESC""",
     "What could not come in": "SELECT error_code, count(*) AS records FROM quarantine GROUP BY error_code",
     "What ran": """
         SELECT job, state, count(*) AS runs,
