@@ -30,7 +30,7 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """An atom with the mask of the rows that may judge it: all it holds on, less those of an only witness.
+    """An atom with the mask of the rows that may judge it: all it holds on, less those that alone name it.
 
     `score` is its proposer's; `against` says that it serves only to rule rows out.
     """
@@ -106,11 +106,10 @@ def pool_of(proposals: Sequence[Proposal], label: str, examples: Examples, rows:
 
 
 def judged_rows(examples: Examples, mask: int, witnesses: int) -> int:
-    """The rows of a condition that did not make it: all, unless every witness belongs to one group, which is left out.
+    """The rows of a condition that it did not grow on, left out one at a time.
 
-    A word seen in one example only was grown on that example, which therefore says nothing for it. With two witnesses
-    neither is left out, although a word that stands in those two rows alone would not be proposed without one of them
-    (`propose_statistics.LEAST_ROWS`): such a word is judged on what it grew on.
+    A word is named by every group of the label's rows that holds it. Without one of them it would still be named by
+    the others, so that group may judge it; one that alone names it may not, since without it there would be no rule.
     """
     seen = rows_of(mask & witnesses)
     groups = {examples.groups[row] for row in seen}

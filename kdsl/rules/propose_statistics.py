@@ -17,7 +17,7 @@ from kdsl.rules.examples import Examples, mask_of, rows_of
 from kdsl.rules.propose import Proposal
 from kdsl.rules.terms import term_masks
 
-LEAST_ROWS = 2  # of the search that hold a term
+LEAST_ROWS = 2  # of the search that hold a term: of one row it would be judged by none (`partial.judged_rows`)
 PRIOR_ROWS = 5.0  # weight of the prior, in rows
 MAX_WORDS, MAX_AGAINST, MAX_PAIRS, MAX_BOUNDS = 120, 60, 40, 12
 PAIR_WORDS = 30  # words of which pairs are made

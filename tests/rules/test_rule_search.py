@@ -110,6 +110,28 @@ def test_a_row_that_a_word_grew_on_does_not_judge_it():
     assert judged_rows(twins, twins.word_mask("user", "one"), twins.where("x")) == mask_of([2])
 
 
+def test_every_right_row_that_a_learned_word_is_judged_by_is_one_without_which_it_is_still_named():
+    n, dice = 40, random.Random(3)
+    texts = [
+        " ".join(["lone", str(i), *(dice.choice("abcdefgh") * 3 for _ in range(3)), "xx" * (i % 4 == 0)])
+        for i in range(n)
+    ]
+    groups = [f"g{i // 3}" for i in range(n)]
+    examples = of_columns([str(i) for i in range(n)], ["x", "y"] * (n // 2), groups, {"user": texts})
+    pool = pool_of(Statistics().propose("x", examples, examples.all_rows), "x", examples, examples.all_rows)
+    positives = examples.where("x")
+    judging = [
+        (at, row)
+        for at, one in enumerate(pool.conditions)
+        for row in rows_of(one.judged & positives)
+        if not one.against
+    ]
+    for at, row in judging:
+        own = mask_of(other for other in range(n) if groups[other] == groups[row])
+        assert examples.mask(pool.conditions[at].atom) & positives & ~own, pool.conditions[at].atom
+    assert len({at for at, _ in judging}) >= 5
+
+
 def test_reward_is_bound_times_open_coverage_less_length():
     reward = Reward(positives=0b1111, open_=0b0011)
     score = reward(0b10001, 2)
