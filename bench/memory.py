@@ -15,9 +15,10 @@ from bench.miniature import Examples, _few, _read
 from kdsl import config, release, taxonomy, training
 from kdsl.config import FitSettings, ReaderSettings
 from kdsl.demo import shop
+from kdsl.manifest import Manifest, Score, library_versions, now
 from kdsl.ocr import Reader, reader_version
 from kdsl.predict import predictor
-from kdsl.release import Manifest, Release, Score
+from kdsl.release import Release
 
 RELEASES = (("rules",), ("rules", "linear"), ("rules", "linear", "meaning"), ("rules", "linear", "meaning", "small"))
 BATCH = 256
@@ -53,8 +54,8 @@ def _release(voters: tuple[str, ...], examples: dict[str, Examples], root: Path)
     trained = training.train(wanted, examples, fit, lambda _: nullcontext())
     manifest = Manifest(
         release_id=f"rel-{len(voters):012}",
-        created_at=release.now(),
-        libraries=release.library_versions(),
+        created_at=now(),
+        libraries=library_versions(),
         taxonomy=wanted.name,
         taxonomy_digest=wanted.digest,
         reader=reader,

@@ -12,9 +12,10 @@ from jobs.lake import Lake
 from jobs.shelf import Shelf
 from kdsl import release, taxonomy, training
 from kdsl.config import Settings
+from kdsl.manifest import Asking, Manifest, Score, id_of, library_versions, now
 from kdsl.models import checkpoint, mllm_voter
 from kdsl.ocr import reader_version
-from kdsl.release import Asking, Manifest, Release, Score
+from kdsl.release import Release
 from kdsl.rules.ruleset import RuleSet
 from kdsl.taxonomy import Taxonomy
 
@@ -58,7 +59,7 @@ def fit(lake: Lake, settings: Settings) -> Release:
     with ledger.recorded(lake, "fit", {"voters": settings.fit.voters}, READS, WRITES) as run:
         taught = collect(lake, settings, wanted, run)
         hands = rule_edits.by_hand(lake, wanted)
-        run.release_id = release.id_of(
+        run.release_id = id_of(
             {
                 "examples": taught.keys,
                 "only_teach": taught.only_teach,
@@ -66,7 +67,7 @@ def fit(lake: Lake, settings: Settings) -> Release:
                 "reader": reader_version(settings.reader),
                 "fit": settings.fit.model_dump(mode="json"),
                 "models": models,
-                "libraries": release.library_versions(),
+                "libraries": library_versions(),
                 "code": _code_digest(),
                 "by_hand": hands.to_dict(),
             }
@@ -98,11 +99,11 @@ def _learn(
         )
     interrupted = tuple(f"{task}/{name}" for task, learned in trained.items() for name in learned.interrupted)
     if interrupted:  # the id of the whole is left to the next fit
-        release_id = run.release_id = release.id_of({"whole": release_id, "interrupted": run.run_id})
+        release_id = run.release_id = id_of({"whole": release_id, "interrupted": run.run_id})
     manifest = Manifest(
         release_id=release_id,
-        created_at=release.now(),
-        libraries=release.library_versions(),
+        created_at=now(),
+        libraries=library_versions(),
         taxonomy=wanted.name,
         taxonomy_digest=wanted.digest,
         reader=settings.reader,

@@ -8,8 +8,9 @@ from jobs.tables import RELEASES
 from kdsl import taxonomy
 from kdsl.config import Settings
 from kdsl.errors import ReleaseError
+from kdsl.manifest import MANIFEST, Manifest, file_sha256, read_manifest
 from kdsl.ocr import reader_version
-from kdsl.release import MANIFEST, Manifest, Release, file_sha256, read_manifest
+from kdsl.release import Release
 
 
 def find(lake: Lake, settings: Settings, release_id: str | None) -> Release:

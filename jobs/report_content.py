@@ -14,8 +14,9 @@ from jobs.lake import Lake
 from jobs.options import Days
 from kdsl import child, metrics, tally
 from kdsl.kolmogorov import UNLIKE
+from kdsl.manifest import Score
 from kdsl.metrics import Confusion, Estimate
-from kdsl.release import Release, Score
+from kdsl.release import Release
 from kdsl.report.content import Content, Night, TaskPart
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from jobs.ship import ship
 from kdsl.config import Settings
 from kdsl.copies import kept
 from kdsl.errors import ReleaseError
-from kdsl.release import MANIFEST, Release
+from kdsl.manifest import MANIFEST
+from kdsl.release import Release
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -4,7 +4,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdsl.release import MANIFEST, Release
+from kdsl.manifest import MANIFEST
+from kdsl.release import Release
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

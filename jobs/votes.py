@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from jobs.items import among, targets, units
 from jobs.lake import Lake
 from jobs.seen import seen
-from kdsl.release import Manifest, Release
+from kdsl.manifest import Manifest
+from kdsl.release import Release
 from kdsl.revote import model_digests
 from udfs.revote import SAYS, revote_batches
 

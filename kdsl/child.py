@@ -13,9 +13,11 @@ from kdsl.fusion.facts import joined, out_of_fold
 from kdsl.fusion.fusion import Fusion
 from kdsl.fusion.held_out import HeldOut
 from kdsl.fusion.nested import Verdict, refit
+from kdsl.manifest import Asking, Score, now
+from kdsl.manifest import id_of as id_from
 from kdsl.models import rule_voter
 from kdsl.models.rule_voter import RulesVoter
-from kdsl.release import Asking, Release, Saves, Score
+from kdsl.release import Release, Saves
 from kdsl.rules.ruleset import RuleSet
 
 RULES = "rules"
@@ -44,7 +46,7 @@ class Task:
 
 def id_of(parent: Release, by_hand: RuleSet) -> str:
     """The child's id: that of its parent and of what people did."""
-    return release.id_of({"parent": parent.manifest.release_id, "by_hand": by_hand.to_dict()})
+    return id_from({"parent": parent.manifest.release_id, "by_hand": by_hand.to_dict()})
 
 
 def tasks_of(parent: Release, by_hand: RuleSet) -> list[str]:
@@ -101,7 +103,7 @@ def mint(parent: Release, by_hand: RuleSet, items: Mapping[str, Mapping[str, Ite
         update={
             "release_id": release_id,
             "parent": old.release_id,
-            "created_at": release.now(),
+            "created_at": now(),
             "scores": {**old.scores, **{task: Score.of(new.verdict.scores) for task, new in changed.items()}},
             "uses": {**old.uses, **{task: new.verdict.uses for task, new in changed.items()}},
             "gains": {**old.gains, **{task: Score.of(new.verdict.differences) for task, new in changed.items()}},

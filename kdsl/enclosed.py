@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from kdsl import release
+from kdsl.manifest import MANIFEST, id_of, now
 from kdsl.release import Release
 
 
@@ -16,11 +17,11 @@ def enclosing(parent: Release, name: str, content: str, root: Path) -> Release:
         content: of the file.
         root: the folder of the child's folder.
     """
-    release_id = release.id_of({"parent": parent.manifest.release_id, name: content})
+    release_id = id_of({"parent": parent.manifest.release_id, name: content})
     if (final := root / release_id).is_dir():
         return Release.open(final)
-    told = {"release_id": release_id, "parent": parent.manifest.release_id, "created_at": release.now()}
+    told = {"release_id": release_id, "parent": parent.manifest.release_id, "created_at": now()}
     with release.drafted(root, parent.manifest.model_copy(update=told)) as draft:
-        shutil.copytree(parent.path, draft, ignore=shutil.ignore_patterns(release.MANIFEST), dirs_exist_ok=True)
+        shutil.copytree(parent.path, draft, ignore=shutil.ignore_patterns(MANIFEST), dirs_exist_ok=True)
         (draft / name).write_text(content, encoding="utf-8")
     return Release.open(final)

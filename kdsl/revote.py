@@ -9,9 +9,10 @@ from kdsl.child import RULES
 from kdsl.dialogue import Item
 from kdsl.fusion.cascade import DEAR
 from kdsl.fusion.fusion import Fusion
+from kdsl.manifest import Manifest
 from kdsl.models import rule_voter
 from kdsl.models.rule_voter import RulesVoter
-from kdsl.release import Manifest, Release
+from kdsl.release import Release
 
 Stored = Mapping[str, Sequence[float] | None]
 """Digest of a voter -> its log-probabilities, None where it abstained."""

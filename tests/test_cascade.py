@@ -12,9 +12,9 @@ from kdsl.fusion.decide import decide
 from kdsl.fusion.fusion import POOL, Fusion, first_best
 from kdsl.fusion.held_out import HeldOut, held_out
 from kdsl.fusion.nested import Verdict, reference, refit
+from kdsl.manifest import Asking
 from kdsl.models.voter import LogProbs
 from kdsl.paired import weighted_f1_draws
-from kdsl.release import Asking
 
 LABELS = ("a", "b", "c", "d")
 

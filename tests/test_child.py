@@ -11,9 +11,10 @@ import pytest
 from kdsl import child, release, training
 from kdsl.config import FitSettings, ReaderSettings
 from kdsl.fusion.override import Override
+from kdsl.manifest import Manifest, Score, library_versions, now
 from kdsl.models.calibrate import Calibration
 from kdsl.predict import Predictor
-from kdsl.release import Manifest, Release, Score
+from kdsl.release import Release
 from kdsl.release_diff import difference
 from kdsl.revote import Revoter
 from kdsl.rules import hands, parse
@@ -36,8 +37,8 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Release:
     one = learned["intent"]
     manifest = Manifest(
         release_id="rel-parent",
-        created_at=release.now(),
-        libraries=release.library_versions(),
+        created_at=now(),
+        libraries=library_versions(),
         taxonomy=TAXONOMY.name,
         taxonomy_digest=TAXONOMY.digest,
         reader=ReaderSettings(),

@@ -11,7 +11,8 @@ from kdsl.config import ReaderSettings
 from kdsl.errors import ReleaseError
 from kdsl.fusion.fusion import equal
 from kdsl.fusion.held_out import held_out
-from kdsl.release import Manifest, Release
+from kdsl.manifest import MANIFEST, Manifest, Score, id_of, now
+from kdsl.release import Release
 
 
 class Weights:
@@ -33,7 +34,7 @@ def _write(root: Path, voter: Weights | None = None) -> Release:
     known = taxonomy.load("conf/taxonomies/demo.yaml")
     manifest = Manifest(
         release_id="rel-test",
-        created_at=release.now(),
+        created_at=now(),
         libraries={},
         taxonomy=known.name,
         taxonomy_digest=known.digest,
@@ -42,7 +43,7 @@ def _write(root: Path, voter: Weights | None = None) -> Release:
         table_versions={"gold_labels": 3},
         settings={},
         voters={"intent": ("linear",)},
-        scores={"intent": {"fused": release.Score(value=0.8, low=0.7, high=0.9, n=40)}},
+        scores={"intent": {"fused": Score(value=0.8, low=0.7, high=0.9, n=40)}},
     )
     labels = known.task("intent").label_names
     fusion = equal(labels, ("linear",))
@@ -108,13 +109,13 @@ def test_another_taxonomy_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_id_names_the_inputs() -> None:
-    assert release.id_of({"a": 1, "b": [2]}) == release.id_of({"b": [2], "a": 1})
-    assert release.id_of({"a": 1}) != release.id_of({"a": 2})
-    assert json.dumps(release.id_of({"a": 1})).startswith('"rel-')
+    assert id_of({"a": 1, "b": [2]}) == id_of({"b": [2], "a": 1})
+    assert id_of({"a": 1}) != id_of({"a": 2})
+    assert json.dumps(id_of({"a": 1})).startswith('"rel-')
 
 
 def test_a_release_of_another_format_is_refused_by_it(tmp_path: Path) -> None:
-    file = _write(tmp_path).path / release.MANIFEST
+    file = _write(tmp_path).path / MANIFEST
     file.write_text(json.dumps({"format": 1, "a key of then": True}))
     with pytest.raises(ReleaseError, match="it has format 1, this version reads 4; run fit again"):
         Release.open(tmp_path / "rel-test")

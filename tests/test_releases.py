@@ -14,10 +14,10 @@ from jobs import release as job
 from jobs.evaluate import evaluate
 from jobs.fit import fit
 from jobs.label import label
-from kdsl import release as releases
 from kdsl.errors import ConfigError, ReleaseError
 from kdsl.explain import explain as explained
 from kdsl.fusion.fusion import equal
+from kdsl.manifest import file_sha256
 from kdsl.release import Release
 from tests.night import Shop
 
@@ -44,7 +44,7 @@ def other(night: Shop) -> Release:
     file.write_text(old.fusion("intent").model_copy(update={"uses": "rules"}).model_dump_json())
     manifest = json.loads((made / "manifest.json").read_text())
     manifest |= {"release_id": made.name}
-    manifest["files"]["fusion/intent.json"] = releases.file_sha256(file)
+    manifest["files"]["fusion/intent.json"] = file_sha256(file)
     manifest["scores"]["intent"]["fused"] = {"value": 0.01, "low": 0.0, "high": 0.02, "n": 9}
     (made / "manifest.json").write_text(json.dumps(manifest))
     return Release.open(made)
@@ -96,7 +96,7 @@ def without_scene(release: Release, name: str) -> Release:
     files = {key: digest for key, digest in manifest["files"].items() if (made / key).is_file()}
     learned = json.loads((made / "learned.json").read_text())
     (made / "learned.json").write_text(json.dumps({"intent": learned["intent"]}))
-    files["learned.json"] = releases.file_sha256(made / "learned.json")
+    files["learned.json"] = file_sha256(made / "learned.json")
     (made / "manifest.json").write_text(json.dumps(manifest | {"release_id": name, "files": files}))
     return Release.open(made)
 

@@ -17,9 +17,9 @@ import pytest
 from jobs import ledger, registry, report, report_content
 from jobs import seesaw as seesaw_job
 from kdsl import metrics
+from kdsl.manifest import Asking, Score, Sent
 from kdsl.metrics import Estimate
 from kdsl.models.reliability import Answered, reliability
-from kdsl.release import Asking, Score, Sent
 from kdsl.report.content import Content, Night, RuleNote, TaskPart
 from kdsl.report.markup import VOID, tag
 from kdsl.report.page import SECTIONS, page

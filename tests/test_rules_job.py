@@ -18,7 +18,7 @@ from kdsl import child
 from kdsl.arrow import item_of
 from kdsl.errors import ConfigError
 from kdsl.features import text_fields
-from kdsl.release import Manifest
+from kdsl.manifest import Manifest
 from kdsl.rules.atom import Words
 from kdsl.rules.errors import RuleError
 from kdsl.rules.rule import Rule

@@ -17,7 +17,7 @@ from jobs import registry
 from jobs.shelf import Shelf
 from kdsl.copies import kept
 from kdsl.errors import ReleaseError
-from kdsl.release import MANIFEST
+from kdsl.manifest import MANIFEST
 from tests.night import Shop
 
 

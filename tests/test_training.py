@@ -12,11 +12,12 @@ from kdsl.dialogue import Item, Turn
 from kdsl.folds import group_keys
 from kdsl.fusion.nested import refit
 from kdsl.learn import HOLD_OUT, hear
+from kdsl.manifest import Manifest, Score, now
 from kdsl.models import apart
 from kdsl.models import voter as voters
 from kdsl.models.voter import Kind
 from kdsl.predict import Predictor
-from kdsl.release import Manifest, Release, Score
+from kdsl.release import Release
 from kdsl.rules.tree import Tree
 from kdsl.taxonomy import Label, Task, Taxonomy
 from kdsl.training import Learned
@@ -51,7 +52,7 @@ def learned() -> Learned:
 def written(learned: Learned, tmp_path_factory: pytest.TempPathFactory) -> Release:
     manifest = Manifest(
         release_id="rel-test",
-        created_at=release.now(),
+        created_at=now(),
         libraries={},
         taxonomy=SHOP.name,
         taxonomy_digest=SHOP.digest,

@@ -6,9 +6,9 @@ from datetime import date, datetime
 
 import numpy as np
 
+from kdsl.manifest import Asking
 from kdsl.metrics import Cells, Confusion, Estimate
 from kdsl.models.reliability import Reliability
-from kdsl.release import Asking
 from kdsl.seesaw import SeeSaw
 
 

@@ -18,11 +18,11 @@ from jobs.items import shown, targets, with_pictures, within
 from jobs.label import label
 from jobs.lake import Lake
 from jobs.options import Days
-from kdsl import release as releases
 from kdsl.arrow import items_of
 from kdsl.config import Settings
 from kdsl.errors import ConfigError
 from kdsl.explain import explain
+from kdsl.manifest import file_sha256
 from kdsl.models import mllm_voter
 from kdsl.models.mllm import Scorer
 from kdsl.release import Release
@@ -162,7 +162,7 @@ def cascade(shop: tuple[Lake, Settings]) -> tuple[Lake, Settings, Release, Relea
         file = made / "fusion" / f"{task}.json"
         asks = fusion.cascade.model_copy(update={"price": price})
         file.write_text(fusion.model_copy(update={"cascade": asks, "uses": "pool"}).model_dump_json())
-        manifest["files"][f"fusion/{task}.json"] = releases.file_sha256(file)
+        manifest["files"][f"fusion/{task}.json"] = file_sha256(file)
     (made / "manifest.json").write_text(json.dumps(manifest))
     return lake, settings, whole, Release.open(made)
 
@@ -225,7 +225,7 @@ def _asking_all(release: Release) -> Path:
         file = made / "fusion" / f"{task}.json"
         fusion = release.fusion(task).model_copy(update={"cascade": None, "others": None, "uses": "pool"})
         file.write_text(fusion.model_dump_json())
-        manifest["files"][f"fusion/{task}.json"] = releases.file_sha256(file)
+        manifest["files"][f"fusion/{task}.json"] = file_sha256(file)
     (made / "manifest.json").write_text(json.dumps(manifest))
     return made
 
