@@ -60,8 +60,10 @@ class Merge:
         for row in counted.collect():
             change = self.changes[row["kind"]]
             change.counts[row["state"]] = row["rows"]
-            change.dates |= {*row["new"], *row["old"]} if row["state"] != _SAME else set()
-            change.left |= set(row["old"]) if row["state"] == _MOVED else set()
+            if row["state"] != _SAME:
+                change.dates |= {*row["new"], *row["old"]}
+            if row["state"] == _MOVED:
+                change.left |= set(row["old"])
 
     def forget(self) -> None:
         """Delete the labels of what moves to another date, and pictures that changed conversations hold no more."""
@@ -94,8 +96,7 @@ class Merge:
         from pyspark.sql import functions as F
 
         gold = self.good.where(F.col("kind") == GOLD)
-        stamped = F.lit(self.stamp).alias("labelled_at")
-        named = F.col("id").alias("item_id")
+        named, stamped = F.col("id").alias("item_id"), F.lit(self.stamp).alias("labelled_at")
         self.lake.upsert("gold_labels", gold.select(named, "task", "label", "split", "annotator", stamped))
 
     def _compare(self, kind: str) -> "DataFrame":

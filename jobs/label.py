@@ -132,10 +132,11 @@ def _label_chunk(
             looked = looked_at(release.manifest.voters)
             items = with_pictures(lake, todo, pictures, release.manifest.reader_version, looked)
             limits = settings.ingest.max_turn_chars, settings.ingest.image_root
-            predict = predict_batches(str(release.path), release.manifest.release_id, *limits, counts=told)
+            name = release.manifest.release_id
+            predict = predict_batches(str(release.path), name, *limits, counts=told)
             predicted = items.repartition(spread, "item_id", "task").mapInArrow(predict, from_arrow_schema(PREDICTED))
-            stamps = {"run_id": F.lit(run.run_id), "labelled_at": F.current_timestamp()}
-            stamped = predicted.withColumns({"release_id": F.lit(release.manifest.release_id)} | stamps)
+            stamps = {"release_id": F.lit(name), "run_id": F.lit(run.run_id), "labelled_at": F.current_timestamp()}
+            stamped = predicted.withColumns(stamps)
             stamped.write.format("delta").mode("overwrite").save(f"{folder}/labels")
         with run.stage("merge"):
             staged = lake.spark.read.format("delta").load(f"{folder}/labels")
