@@ -58,6 +58,12 @@ def intent() -> Task:
     return Task.model_validate({"name": "intent", "asked_of": "conversation", "question": "Why?", "labels": labels})
 
 
+@pytest.fixture
+def few(monkeypatch) -> None:
+    """Tokenizers that keep three codes whole."""
+    monkeypatch.setattr("kdsl.models.codes._candidates", lambda _: iter("ABC"))
+
+
 def picture(width: int, height: int, seed: int = 0) -> bytes:
     """A picture of noise in a few large blocks, so that every size differs."""
     dice = Random(f"{width}/{height}/{seed}")

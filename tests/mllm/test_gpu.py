@@ -13,6 +13,7 @@ from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings
 from kdsl.models.tuning import Tuning
 from tests.mllm.conftest import picture
+from tests.mllm.test_mllm_trie import task_of
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 CLOSE = 1e-4
@@ -51,6 +52,15 @@ def test_pictures_of_one_size_do_not_see_each_other(exact, scene):
     together = exact.score(scene, items, contents).log_probs
     alone = np.concatenate([exact.score(scene, [item], contents).log_probs for item in items])
     np.testing.assert_allclose(together, alone, atol=CLOSE)
+
+
+@pytest.mark.parametrize("asked_of", ["conversation", "image"])
+def test_a_trie_of_codes_gives_the_scores_of_the_cpu(few, exact, scorer, dialogues, pictures, contents, asked_of):
+    task, items = task_of(14, asked_of), dialogues if asked_of == "conversation" else pictures
+    assert exact.plan(task).trie is not None
+    here, there = exact.score(task, items, contents), scorer.score(task, items, contents)
+    assert not here.faults
+    np.testing.assert_allclose(here.log_probs, there.log_probs, atol=CLOSE)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 16])

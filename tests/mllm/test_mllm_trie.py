@@ -14,12 +14,6 @@ from tests.mllm.test_mllm_lora import CALM, QUICK, WORDS, lesson
 CLOSE = 1e-4
 
 
-@pytest.fixture
-def few(monkeypatch) -> None:
-    """Tokenizers that keep three codes whole."""
-    monkeypatch.setattr("kdsl.models.codes._candidates", lambda _: iter("ABC"))
-
-
 def task_of(n: int, asked_of: str) -> Task:
     names = [*WORDS, *(f"l{at}" for at in range(len(WORDS), n))]
     labels = [{"name": name} for name in names]

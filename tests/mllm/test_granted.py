@@ -1,0 +1,56 @@
+"""GPUs that Spark grants: each task sees its own card alone, and learning and labelling run on it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+pytestmark = [pytest.mark.timeout(900)]
+FOUND = Path("conf/find-gpus.sh").resolve()
+
+
+def _granted(root: Path, script: Path, cards: int, *more: str) -> dict[str, Any]:
+    run = "from tests.mllm.granted import main; main()"  # what workers are sent must not be of a module __main__
+    command = [sys.executable, "-c", run, str(root), str(script), str(cards), *more]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=False, env={**os.environ})
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_two_tasks_at_once_see_a_card_each(tmp_path: Path) -> None:
+    made_up = tmp_path / "two-cards.sh"  # no card is touched: a machine without any runs this
+    made_up.write_text('#!/bin/sh\necho \'{"name": "gpu", "addresses": ["0", "1"]}\'\n')
+    made_up.chmod(0o755)
+    told = _granted(tmp_path, made_up, 2)
+    assert sorted(told["seen"]) == [["0", "0"], ["1", "1"]]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_night_on_the_card_that_spark_granted(tmp_path: Path) -> None:
+    address = json.loads(subprocess.run([str(FOUND)], capture_output=True, text=True, check=True).stdout)["addresses"][
+        0
+    ]
+    told = _granted(tmp_path, FOUND, 1, "night")
+    assert told["seen"] == [[address, address]]
+    assert told["held"]["devices"] == ["cuda"]
+    assert told["held"]["memory"] > 0
+    assert told["labels"] >= 12
+    assert told["silent"] == 0
+    assert told["counts"]["loads"] == 1
+    assert told["counts"]["reloads"] == 0
+
+
+def test_the_script_says_what_spark_wants_to_hear(tmp_path: Path) -> None:
+    fake = tmp_path / "nvidia-smi"  # stands in for the driver's program
+    fake.write_text("#!/bin/sh\nprintf '0\\n1\\n'\n")
+    fake.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run([str(FOUND)], capture_output=True, text=True, check=True, env={"PATH": path})
+    assert json.loads(done.stdout) == {"name": "gpu", "addresses": ["0", "1"]}
