@@ -85,6 +85,7 @@ def loaded(shape: Shape, texts: Sequence[str], device: str, *, max_pixels: int) 
             model = Qwen2VLForConditionalGeneration(config)
     finally:
         torch.set_default_dtype(before)
+    fast.flatten_patches(model)
     if device.startswith("cuda"):
         fast.fuse_norms(model)
         fused.fuse(model)

@@ -67,7 +67,7 @@ def _learned(spark: "SparkSession", order: Order, run: ledger.Run) -> Done:
     done = _in_a_task(spark, partial(apart.learn, order))
     name = f"post-train {order.task.name}/{order.voter}"
     run.count(f"seconds {name}", round(done.seconds))  # no stage: the others' seconds pass beside these
-    console.say(f"  {name:<24} {done.seconds:7.1f} s beside the rest")
+    console.say(f"  {name:<24} {done.seconds:7.1f} s beside the rest, {done.processor:.0f} s of the processor")
     return done
 
 

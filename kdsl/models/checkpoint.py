@@ -152,6 +152,7 @@ def load(path: str, *, device: str, max_pixels: int, min_pixels: int, allow_down
     if sees and not hasattr(model.model, "get_rope_index"):
         raise ConfigError(f"model: {kind} in {folder} gives no positions; known families: {', '.join(FAMILIES)}.")
     model.to(device).eval()
+    fast.flatten_patches(model)
     if gpu:
         fast.fuse_norms(model)
         fused.fuse(model)

@@ -97,6 +97,17 @@ def test_a_mask_is_repeated_once_a_pass():
     assert fast._repeated(mask.clone(), 3, torch.float32) is not made
 
 
+def test_patches_go_through_one_product(tiny):
+    from transformers import AutoModelForImageTextToText
+
+    made = AutoModelForImageTextToText.from_pretrained(tiny).model.visual.patch_embed
+    given = torch.randn(60, made.in_channels * made.temporal_patch_size * made.patch_size**2)
+    wanted = made(given)
+    fast.flatten_patches(torch.nn.ModuleList([made]))
+    assert "forward" in vars(made)
+    torch.testing.assert_close(made(given), wanted, atol=1e-4, rtol=0)
+
+
 def _few(intent, dialogues, scene, pictures):
     return (intent, dialogues[:1]), (scene, pictures[:1])
 
