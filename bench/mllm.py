@@ -22,7 +22,8 @@ from kdsl.dialogue import Item, Picture, Turn
 from kdsl.images import sha256
 from kdsl.models import int8
 from kdsl.models.batching import collate, padding_efficiency, plan
-from kdsl.models.mllm import ModelSettings, Scorer
+from kdsl.models.mllm import Scorer
+from kdsl.models.model_settings import ModelSettings
 from kdsl.taxonomy import Task
 
 WORDS = ("order", "parcel", "refund", "where", "cancel", "card", "coupon", "late", "broken", "size", "address", "today")

@@ -21,9 +21,10 @@ from bench.rule_data import text_data
 from bench.smollm2 import SEED, TAUGHT, _item
 from kdsl import config, taxonomy
 from kdsl.demo import shop
-from kdsl.models.mllm import Plan, Scorer
+from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import MllmSettings
 from kdsl.models.mllm_voter import MllmVoter, contents_of
+from kdsl.models.plan import Plan
 from kdsl.models.voter import LogProbs
 from kdsl.taxonomy import Task
 

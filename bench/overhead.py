@@ -1,7 +1,7 @@
 """What Spark costs: the label job against the same rows through the same voter in a bare loop of as many processes.
 
 Session start is left out, and so is loading the model in the loop, which the job pays inside its time. With a
-multimodal model among the voters: `--conf conf/miniature.yaml --voters large`.
+multimodal model among the voters: `--conf conf/miniature.yaml --voters large`, or settings that name any other.
 """
 
 import json
@@ -74,6 +74,7 @@ def main() -> None:
     parser = lakes.parser(__doc__)
     parser.add_argument("--conf", action="append", default=[], help="settings whose part `fit` is taken")
     parser.add_argument("--voters", nargs="+", help="who is asked (default: as configured)")
+    parser.add_argument("--probe", type=int, default=2_000, help="rows by which the loop's rate is found first")
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # in the loop too, as Spark has it in workers
     told = config.load(args.conf, environment={}, overrides={"fit.voters": args.voters}).fit if args.conf else None
@@ -90,8 +91,8 @@ def main() -> None:
             rows = with_pictures(lake, wanted, None, release.manifest.reader_version)
             return rows.toArrow().to_batches(max_chunksize=chosen.label.batch_rows)
 
-        probe = Days(*lakes.fill(lake, 2_000, seed=1))
-        rate = 2_000 / bare_loop(*words, batches_of(probe))
+        probe = Days(*lakes.fill(lake, args.probe, seed=1))
+        rate = args.probe / bare_loop(*words, batches_of(probe))
         label(lake, chosen, release, probe)  # workers and classes are warm, as on a night's later dates
         rows = int(rate * SECONDS * args.scale)
         days = Days(*lakes.fill(lake, rows, seed=2, first=lakes.START.replace(month=2)))

@@ -14,8 +14,9 @@ from bench.mllm import WORDS
 from bench.random_models import SHAPES
 from kdsl.dialogue import Item, Turn
 from kdsl.models.lessons import Lesson
-from kdsl.models.mllm import ModelSettings, Scorer
+from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings
+from kdsl.models.model_settings import ModelSettings
 from kdsl.models.tuning import Tuning
 from kdsl.taxonomy import Task
 

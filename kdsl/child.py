@@ -15,7 +15,7 @@ from kdsl.fusion.held_out import HeldOut
 from kdsl.fusion.nested import Verdict, refit
 from kdsl.manifest import Asking, Score, now
 from kdsl.manifest import id_of as id_from
-from kdsl.models import rule_voter
+from kdsl.models import rule_fit, rule_voter
 from kdsl.models.rule_voter import RulesVoter
 from kdsl.release import Release, Saves
 from kdsl.rules.ruleset import RuleSet
@@ -136,7 +136,7 @@ def mint(parent: Release, by_hand: RuleSet, items: Mapping[str, Mapping[str, Ite
 def _amended(parent: Release, task: str, by_hand: RuleSet, items: Mapping[str, Item]) -> Task:
     held = parent.held_out(task)
     known = [row for row, item_id in enumerate(held.ids) if item_id in items]
-    voter, said = rule_voter.amended(
+    voter, said = rule_fit.amended(
         parent.folder(task, RULES),
         parent.taxonomy.task(task),
         by_hand,

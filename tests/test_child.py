@@ -187,10 +187,10 @@ def test_stored_votes_say_again_what_was_said_and_rules_overrule_in_it(parent: R
 
 def test_a_release_learned_before_there_was_a_record_says_what_to_do(parent: Release, tmp_path: Path) -> None:
     from kdsl.errors import ReleaseError
-    from kdsl.models import rule_voter
+    from kdsl.models import rule_fit
 
     for file in parent.folder("intent", "rules").iterdir():
         if file.name != "search.json":
             (tmp_path / file.name).write_bytes(file.read_bytes())
     with pytest.raises(ReleaseError, match=r"search\.json .* Run fit again"):
-        rule_voter.amended(tmp_path, TASK, by_hand(), items=ITEMS, gold=GOLD, groups=GOLD)
+        rule_fit.amended(tmp_path, TASK, by_hand(), items=ITEMS, gold=GOLD, groups=GOLD)

@@ -9,7 +9,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from kdsl.models import adapter, checkpoint
-from kdsl.models.mllm import ModelSettings
+from kdsl.models.model_settings import ModelSettings
 from kdsl.taxonomy import Task
 
 

@@ -27,7 +27,7 @@ class Encoded:
 class Batch:
     """A batch of items on the CPU, each (rows, length) int64: token ids, mask (0: padding), kinds; pictures row by row.
 
-    `positions` are those of the items alone, from 0 on, once `kdsl.models.prefix.placed` has worked them out.
+    `positions` are those of the items alone, from 0 on, once `kdsl.models.positions.placed` has worked them out.
     """
 
     ids: "torch.Tensor"

@@ -11,75 +11,26 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from kdsl import tally
 from kdsl.dialogue import Item
-from kdsl.errors import BadRow, ConfigError
-from kdsl.models import checkpoint, int8, memory, prefix
+from kdsl.errors import BadRow
+from kdsl.models import batching, checkpoint, int8, memory, positions, prefix, sight
 from kdsl.models.ahead import Coming, ahead
-from kdsl.models.batching import Batch, Encoded, collate, plan
-from kdsl.models.codes import codes, orders
+from kdsl.models.batching import Batch, Encoded, collate
+from kdsl.models.model_settings import ModelSettings
 from kdsl.models.pixels import Decoder, Pixels, Scaled, Sizes, finished
-from kdsl.models.prefix import Patches, Prefix
-from kdsl.models.prompt import Limits, Listed, Prompter
-from kdsl.models.trie import Trie
+from kdsl.models.plan import Plan, planned
+from kdsl.models.prefix import Prefix
+from kdsl.models.prompt import Limits, Prompter
+from kdsl.models.sight import Patches
 from kdsl.taxonomy import Task
 
-LEAST = 64  # tokens that must be left for an item
 KEPT = 16  # shared parts kept with their key-value cache
-
-
-class ModelSettings(BaseModel):
-    """How one model is loaded and how it scores."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    path: str = Field(min_length=1, description="folder of a checkpoint, or a hub id in the local cache")
-    allow_download: bool = Field(False, description="fetch a hub id that is not in the local cache")
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto: a GPU where there is one")
-    max_pixels: int = Field(200_704, ge=784, description="a picture is scaled down to so many pixels (448 x 448)")
-    min_pixels: int = Field(3_136, ge=64, description="and up to so many")
-    max_image_bytes: int = Field(20_000_000, ge=1, description="a larger file is not decoded")
-    max_image_pixels: int = Field(50_000_000, ge=1, description="pictures with more are refused before decoding")
-    max_pictures: int = Field(4, ge=0, le=64, description="pictures of a dialogue that the model sees, the last ones")
-    own_tokens: int = Field(1_024, ge=32, description="tokens of one item at most; the oldest agent turns go first")
-    labels: Listed = Field(
-        "described", description="how labels stand in the prompt; none: only for models post-trained on them"
-    )
-    permutations: int = Field(1, ge=1, le=26, description="assignments of codes to labels, averaged: see order effects")
-    batch_tokens: Literal["auto"] | Annotated[int, Field(ge=64)] = Field(
-        "auto", description="tokens of one batch, padding and shared ones counted; auto: by the device's free memory"
-    )
-    window: int = Field(256, ge=1, le=65_536, description="items in a row that are sorted by length together")
-    threads: int = Field(2, ge=1, le=64, description="threads that decode pictures ahead of the model")
-
-    weights: Literal["full", "int8"] = Field(
-        "full", description="int8: on a CPU, labels are scored with rounded weights, faster and in less memory"
-    )
-
-    def loaded(self) -> checkpoint.Loaded:
-        """The checkpoint, loaded anew, its weights in full.
-
-        Raises:
-            ConfigError: int8 weights are asked for on a GPU; or see `kdsl.models.checkpoint`.
-        """
-        device = checkpoint.device_of(self.device)
-        if self.weights == "int8" and device != "cpu":
-            raise ConfigError(
-                f"weights: int8 is for CPUs and device: {self.device} means {device}; set device: cpu or weights: full."
-            )
-        return checkpoint.load(
-            self.path,
-            device=device,
-            max_pixels=self.max_pixels,
-            min_pixels=self.min_pixels,
-            allow_download=self.allow_download,
-        )
 
 
 @dataclass
@@ -89,20 +40,6 @@ class Scored:
     log_probs: NDArray[np.float64]
     faults: dict[int, BadRow] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How one task is asked: first tokens of its labels' codes, and per permutation the order and the shared tokens.
-
-    `room` is what the shared tokens leave of the model's context; `trie` holds codes of which some have several tokens.
-    """
-
-    tokens: tuple[int, ...]
-    orders: tuple[tuple[int, ...], ...]
-    shared: tuple[tuple[int, ...], ...]
-    room: int
-    trie: Trie | None = None
 
 
 @dataclass(frozen=True)
@@ -168,21 +105,9 @@ class Scorer:
         """How the task is asked of this model.
 
         Raises:
-            ConfigError: too few codes, or the label list leaves no room for an item in the model's context.
+            ConfigError: see `kdsl.models.plan.planned`.
         """
-        n = len(task.labels)
-        known = codes(self.loaded.tokenizer, n)
-        assigned = orders(n, min(self.settings.permutations, n))
-        shared = tuple(self.prompter.shared(task, known, order) for order in assigned)
-        room = self.loaded.context - max(map(len, shared))
-        if room < LEAST:
-            raise ConfigError(
-                f"model: the labels of task {task.name!r} take {max(map(len, shared)):,} of its "
-                f"{self.loaded.context:,} tokens, and an item needs {LEAST}. Set labels: named, or shorten "
-                "the descriptions."
-            )
-        trie = Trie.of(known)
-        return Plan(tuple(code.token for code in known), assigned, shared, room, trie if trie.deep else None)
+        return planned(task, self.loaded, self.prompter, self.settings.permutations)
 
     def score(
         self, task: Task, items: Sequence[Item], contents: Mapping[str, bytes], *, reuse_prefix: bool = True
@@ -273,7 +198,7 @@ class Scorer:
                     scored.faults[at] = own[0] if own and not items[at].turns else fault
             scored.counts[tally.CUT] += sum(item.cut for item in encoded)
             lengths = [len(item.ids) for item in encoded]
-            for batch in plan(lengths, budget=self.budget, window=len(encoded) or 1, shared=shared):
+            for batch in batching.plan(lengths, budget=self.budget, window=len(encoded) or 1, shared=shared):
                 yield self._ready([rows[at] for at in batch], [encoded[at] for at in batch], window.pictures)
 
     def _ready(self, rows: Sequence[int], items: Sequence[Encoded], pictures: Mapping[str, Scaled]) -> Ready:
@@ -281,7 +206,7 @@ class Scorer:
         batch = collate(items, self.pad)
         names = set(batch.pictures)
         patches = self.pixels.patches({name: pictures[name] for name in names}) if self.pixels else None
-        batch = prefix.placed(model, batch, patches)
+        batch = positions.placed(model, batch, patches)
         if patches is not None and model.device.type == "cuda":  # half the bytes, ready to be copied beside other work
             patches = replace(patches, pixels=patches.pixels.to(model.dtype).pin_memory())
         return Ready(tuple(rows), tuple(items), batch, patches)
@@ -307,15 +232,15 @@ class Scorer:
         middle = len(ready.rows) // 2
         for part in (slice(None, middle), slice(middle, None)):
             items = ready.items[part]
-            batch = prefix.placed(self.loaded.model, collate(items, self.pad), _of(ready.patches, items))
+            batch = positions.placed(self.loaded.model, collate(items, self.pad), _of(ready.patches, items))
             yield Ready(ready.rows[part], items, batch, _of(ready.patches, items))
 
     def _forward(self, asked: Plan, ready: Ready, counts: "Counter[str]", reuse_prefix: bool) -> Coming:
         import torch
 
         model, batch = self.loaded.model, ready.batch
-        tokens = prefix.sent(torch.tensor(asked.tokens), model.device)
-        seen = prefix.features(model, batch, ready.patches)
+        tokens = sight.sent(torch.tensor(asked.tokens), model.device)
+        seen = sight.features(model, batch, ready.patches)
         found = []
         for order, shared in zip(asked.orders, asked.shared, strict=True):
             how: dict[str, Any] = {"prefix": self._prefix(shared)} if reuse_prefix else {"shared": shared}
@@ -324,7 +249,7 @@ class Scorer:
                 logits = asked.trie.log_probs(model, last, kept, budget=self.budget)
             else:
                 logits = prefix.code_logits(model, batch, tokens, **how, features=seen)
-            places = prefix.sent(torch.tensor(order), model.device)
+            places = sight.sent(torch.tensor(order), model.device)
             found.append(logits.index_select(1, places).double().log_softmax(1))
         counts["batches"] += 1
         counts["tokens"] += int(batch.mask.sum())

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from kdsl.models.augment import AugmentSettings
-from kdsl.models.mllm import ModelSettings
+from kdsl.models.model_settings import ModelSettings
 
 
 class LoraSettings(BaseModel):

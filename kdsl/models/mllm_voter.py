@@ -18,8 +18,9 @@ from kdsl.models.adapter import Adapted
 from kdsl.models.base import Base, shared
 from kdsl.models.lessons import Lesson
 from kdsl.models.lora import post_train
-from kdsl.models.mllm import ModelSettings, Scorer
+from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings, MllmSettings
+from kdsl.models.model_settings import ModelSettings
 from kdsl.models.progress import identity
 from kdsl.models.voter import Fit, LogProbs, Voter, must_teach
 from kdsl.taxonomy import Task

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdsl import images
 from kdsl.errors import BadRow
-from kdsl.models.prefix import Patches
+from kdsl.models.sight import Patches
 
 if TYPE_CHECKING:
     from PIL.Image import Image

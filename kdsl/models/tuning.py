@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdsl.metrics import weighted_f1
-from kdsl.models import adapter, prefix, progress
+from kdsl.models import adapter, prefix, progress, sight
 from kdsl.models.averaged import Mean
 from kdsl.models.batching import Encoded, collate
 from kdsl.models.codes import codes
@@ -193,7 +193,7 @@ class Tuning:
         wanted = {name: pictures[name] for name in batch.pictures}
         patches = self.scorer.pixels.patches(wanted) if self.scorer.pixels else None
         with torch.set_grad_enabled(self.settings.vision):
-            seen = prefix.features(model, batch, patches)
+            seen = sight.features(model, batch, patches)
         full = self.settings.checkpointing or not shared  # recomputed layers keep no key-value cache
         how: dict[str, Any] = {"shared": shared} if full else {"prefix": prefix.run(model, shared)}
         labels = [example.label for example in shown]

@@ -127,9 +127,9 @@ def kind(name: str) -> Kind:
 
         return Kind("meaning", meaning.fit, meaning.load, options=("encoder",))
     if name == "rules":
-        from kdsl.models import rule_voter
+        from kdsl.models import rule_fit, rule_voter
 
-        return Kind("rules", rule_voter.fit, rule_voter.load, options=("rules_budget", "rules_model"), by_hand=True)
+        return Kind("rules", rule_fit.fit, rule_voter.load, options=("rules_budget", "rules_model"), by_hand=True)
     if name in ("small", "large"):
         from kdsl.models import mllm_voter
 

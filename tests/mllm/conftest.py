@@ -10,7 +10,8 @@ from PIL import Image
 
 from kdsl.demo.miniature import build
 from kdsl.dialogue import Item, Picture, Turn
-from kdsl.models.mllm import ModelSettings, Scorer
+from kdsl.models.mllm import Scorer
+from kdsl.models.model_settings import ModelSettings
 from kdsl.taxonomy import Task
 from tests import tiny_model
 from tests.tiny_model import SHAPE, TEXTS

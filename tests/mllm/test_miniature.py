@@ -18,7 +18,8 @@ from kdsl.demo.miniature.shots import shot
 from kdsl.demo.miniature.train import Trainer, make
 from kdsl.demo.miniature.wishes import wishes
 from kdsl.dialogue import Item, Turn
-from kdsl.models.mllm import ModelSettings, Scorer
+from kdsl.models.mllm import Scorer
+from kdsl.models.model_settings import ModelSettings
 
 LITTLE = Recipe("little", Shape(40, 64, 1, 2, 1, 32, 1, 2, 600), steps=4, rate=1e-2, talks=6, shots=3)
 

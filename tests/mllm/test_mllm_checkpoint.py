@@ -7,7 +7,8 @@ import pytest
 
 from kdsl.errors import ConfigError
 from kdsl.models import checkpoint
-from kdsl.models.mllm import ModelSettings, Scorer
+from kdsl.models.mllm import Scorer
+from kdsl.models.model_settings import ModelSettings
 
 
 @pytest.fixture

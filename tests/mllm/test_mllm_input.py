@@ -11,7 +11,8 @@ from conftest import picture  # tests/mllm/conftest.py
 from kdsl import tally
 from kdsl.dialogue import Item, Picture, Turn
 from kdsl.errors import ConfigError, ErrorCode
-from kdsl.models.mllm import ModelSettings, Scorer
+from kdsl.models.mllm import Scorer
+from kdsl.models.model_settings import ModelSettings
 from kdsl.models.prompt import Limits, Prompter
 from kdsl.taxonomy import Task
 

@@ -126,7 +126,8 @@ SCRIPT = """
     from pathlib import Path
     from test_mllm_lora import QUICK, lesson
     from kdsl.models.lora import post_train
-    from kdsl.models.mllm import ModelSettings, Scorer
+    from kdsl.models.mllm import Scorer
+    from kdsl.models.model_settings import ModelSettings
     from kdsl.taxonomy import Task
     settings = ModelSettings.model_validate_json({settings!r})
     task = Task.model_validate_json({task!r})

@@ -9,7 +9,9 @@ import torch
 
 from kdsl.dialogue import Item, Picture
 from kdsl.models import batching, prefix
-from kdsl.models.mllm import ModelSettings, Scorer
+from kdsl.models.mllm import Scorer
+from kdsl.models.model_settings import ModelSettings
+from kdsl.models.positions import positions_of
 from tests.mllm.conftest import picture
 
 CLOSE = 1e-4
@@ -100,7 +102,7 @@ def _moved(part, mask):
 
 def _states_unguarded(model, batch, shared):
     whole = torch.cat([batch.mask.new_ones((len(batch.ids), len(shared.ids))), batch.mask], 1)
-    positions = prefix._positions(model, batch.ids, batch.mask, batch.kinds, None) + len(shared.ids)
+    positions = positions_of(model, batch.ids, batch.mask, batch.kinds, None) + len(shared.ids)
     given = {"attention_mask": whole, "position_ids": positions, "past_key_values": shared.expanded(len(batch.ids))}
     return model.base_model(input_ids=batch.ids, use_cache=True, **given).last_hidden_state
 

@@ -9,7 +9,8 @@ import pytest
 from kdsl.dialogue import Item, Turn
 from kdsl.errors import ConfigError
 from kdsl.models.gguf import convert
-from kdsl.models.mllm import ModelSettings, Scorer
+from kdsl.models.mllm import Scorer
+from kdsl.models.model_settings import ModelSettings
 from tests.mllm.test_writer import TEXTS, few_texts
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kdsl.models import rule_voter
+from kdsl.models import rule_fit
 from kdsl.models.gguf import convert
 from kdsl.models.writer import Writer, open_writer
 from kdsl.rules.atom import Words
@@ -37,7 +37,7 @@ def test_a_fit_asks_the_model_and_stands_whatever_it_says(tiny_text: Path, monke
 
     monkeypatch.setattr(Writer, "__call__", answer)
     groups = [item.item_id for item in ITEMS]
-    voter = rule_voter.fit(TASK, ITEMS, GOLD, groups, seed=1, rules_budget=20, rules_model=str(tiny_text))
+    voter = rule_fit.fit(TASK, ITEMS, GOLD, groups, seed=1, rules_budget=20, rules_model=str(tiny_text))
     assert asked
     assert all(prompt.endswith("\n-") for prompt in asked)
     assert voter.record is not None

@@ -8,7 +8,7 @@ import pytest
 
 from kdsl.dialogue import Item, Turn
 from kdsl.errors import ReleaseError
-from kdsl.models import rule_voter
+from kdsl.models import rule_fit, rule_voter
 from kdsl.rules import hands, parse
 from kdsl.rules.atom import Comparison, Words
 from kdsl.rules.errors import RuleError
@@ -25,7 +25,7 @@ LATE = Rule("intent", "tracking", (Words("last_user", "any_of", ("thanks",)), Co
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
     items, gold = items_of(60)
-    voter = rule_voter.fit(TASK, items, gold, [i.item_id for i in items], seed=1, rules_budget=40, taxonomy="shop")
+    voter = rule_fit.fit(TASK, items, gold, [i.item_id for i in items], seed=1, rules_budget=40, taxonomy="shop")
     folder = tmp_path_factory.mktemp("voter")
     voter.save(folder)
     return voter, folder
@@ -38,7 +38,7 @@ def by_hand(*edits):
 def amended(learned, *edits, n=60):
     items, gold = items_of(n)
     groups = [item.item_id for item in items]
-    return rule_voter.amended(learned[1], TASK, by_hand(*edits), items=items, gold=gold, groups=groups)
+    return rule_fit.amended(learned[1], TASK, by_hand(*edits), items=items, gold=gold, groups=groups)
 
 
 def test_the_last_word_on_a_rule_counts_whatever_its_spelling():
@@ -82,7 +82,7 @@ def test_an_edited_rule_is_judged_where_its_parent_was_unseen_and_a_written_one_
     items, gold = items_of(60)
     fold_of = dict(learned[0].record.rows)
     for edits, child in (((ban, new), new.rule), ((ban, new, *again), again[1].rule)):
-        refitted = rule_voter.fit(
+        refitted = rule_fit.fit(
             TASK, items, gold, [i.item_id for i in items], seed=1, rules_budget=40, by_hand=by_hand(*edits)
         )
         for voter in (amended(learned, *edits)[0], refitted):
@@ -127,7 +127,7 @@ def test_an_amended_voter_keeps_every_other_rule_and_can_be_amended_again(learne
     voter.save(tmp_path)
     loaded = rule_voter.load(tmp_path, TASK)
     assert np.array_equal(loaded.log_probs(items), voter.log_probs(items), equal_nan=True)
-    freed, _ = rule_voter.amended(
+    freed, _ = rule_fit.amended(
         tmp_path, TASK, by_hand(hands.pinned(victim)), items=items, gold=gold, groups=[i.item_id for i in items]
     )
     assert victim.rule_id in {rule.rule_id for rule in freed.rules.active()}
@@ -143,14 +143,14 @@ def test_nothing_changed_says_the_same_and_examples_may_be_gone(learned):
     assert votes.shape == (40, 3)
     foreign = [Item("z", "intent", (Turn("user", "hello"),))]
     with pytest.raises(ReleaseError, match="none of the 60 examples"):
-        rule_voter.amended(learned[1], TASK, by_hand(), items=foreign, gold=["refund"], groups=["z"])
+        rule_fit.amended(learned[1], TASK, by_hand(), items=foreign, gold=["refund"], groups=["z"])
 
 
 def test_hands_survive_the_next_fit(learned):
     victim, kept = learned[0].rules.active()[:2]
     other = Rule(victim.task, victim.label, tuple(reversed(victim.atoms)))
     items, gold = items_of(60)
-    again = rule_voter.fit(
+    again = rule_fit.fit(
         TASK, items, gold, [i.item_id for i in items], seed=9, rules_budget=40,
         by_hand=by_hand(hands.banned(other), hands.pinned(kept), hands.written(LATE, "ann")),
     )  # fmt: skip

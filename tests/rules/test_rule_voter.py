@@ -8,7 +8,7 @@ import pytest
 
 from kdsl.dialogue import Item, Turn
 from kdsl.errors import ConfigError, ReleaseError
-from kdsl.models import rule_voter
+from kdsl.models import rule_fit, rule_voter
 from kdsl.models.voter import Voter
 from kdsl.taxonomy import Label, Task
 
@@ -51,7 +51,7 @@ def items_of(n, seed=1):
 @pytest.fixture(scope="module")
 def voter():
     items, gold = items_of(60)
-    return rule_voter.fit(TASK, items, gold, [i.item_id for i in items], seed=1, rules_budget=60)
+    return rule_fit.fit(TASK, items, gold, [i.item_id for i in items], seed=1, rules_budget=60)
 
 
 def test_it_is_a_voter_that_is_right(voter):
@@ -89,7 +89,7 @@ def test_the_order_of_the_examples_does_not_matter(voter):
     items, gold = items_of(60)
     order = list(range(60))
     random.Random(4).shuffle(order)
-    other = rule_voter.fit(
+    other = rule_fit.fit(
         TASK,
         [items[i] for i in order],
         [gold[i] for i in order],
@@ -143,13 +143,13 @@ def test_what_fired_is_told_with_words_and_places(voter):
 
 def test_wrong_use_is_named():
     with pytest.raises(ConfigError, match="no labelled items"):
-        rule_voter.fit(TASK, [], [], [], seed=1)
+        rule_fit.fit(TASK, [], [], [], seed=1)
     items, _ = items_of(3)
     with pytest.raises(ConfigError, match="'nope'"):
-        rule_voter.fit(TASK, items, ["refund", "nope", "coupon"], ["a", "b", "c"], seed=1)
+        rule_fit.fit(TASK, items, ["refund", "nope", "coupon"], ["a", "b", "c"], seed=1)
 
 
 def test_very_few_examples_do_no_harm():
     items, gold = items_of(3)
-    small = rule_voter.fit(TASK, items, gold, ["a", "a", "a"], seed=1, rules_budget=10)
+    small = rule_fit.fit(TASK, items, gold, ["a", "a", "a"], seed=1, rules_budget=10)
     assert small.log_probs(items).shape == (3, 3)

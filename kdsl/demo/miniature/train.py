@@ -19,7 +19,7 @@ from kdsl.demo.miniature import build, corpus
 from kdsl.demo.miniature.recipe import MAX_PIXELS, MIN_PIXELS, RECIPES, SEED, Recipe
 from kdsl.demo.miniature.screens import kinds
 from kdsl.demo.miniature.wishes import wishes
-from kdsl.models import prefix, progress
+from kdsl.models import prefix, progress, sight
 from kdsl.models.batching import collate
 from kdsl.models.codes import codes
 from kdsl.models.pixels import Pixels, Sizes
@@ -121,7 +121,7 @@ class Trainer:
         scaled = {f"{row:03d}": self.pixels.scale(one.image) for row, one in enumerate(made.shots)}
         looks = [self.prompter.look(name, scaled[name].tokens) for name in scaled]
         batch = collate(looks, self.tokenizer.pad_token_id)
-        features = prefix.features(self.model, batch, self.pixels.patches(scaled))
+        features = sight.features(self.model, batch, self.pixels.patches(scaled))
         states = prefix.hidden(self.model, batch, features=features)
         kind, kinds_right = self._said(states[:, -1], self.kinds, made.kinds)
         there: list[int] = []
