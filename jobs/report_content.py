@@ -16,6 +16,8 @@ from kdsl import child, metrics, tally
 from kdsl.kolmogorov import UNLIKE
 from kdsl.manifest import Score
 from kdsl.metrics import Confusion, Estimate
+from kdsl.models import adapter
+from kdsl.models.adapter import Progress
 from kdsl.release import Release
 from kdsl.report.content import Content, Night, TaskPart
 
@@ -67,10 +69,17 @@ def _part(
         example_counts=dict(zip(held.labels, counts, strict=True)),
         night_counts=given,
         reliability=release.reliability(task),
+        learned=_learned(release, task),
         asking=manifest.asking.get(task),
         rules=report_rules.notes(release, task, fired) if child.RULES in manifest.voters[task] else None,
         nights=tuple(_night(day, task, rows, stored) for day in sorted({row["event_date"] for row in rows})),
     )
+
+
+def _learned(release: Release, task: str) -> dict[str, tuple[Progress, ...]]:
+    folders = {voter: release.folder(task, voter) for voter in release.manifest.voters[task]}
+    curves = {name: adapter.facts_of(at).curve for name, at in folders.items() if (at / adapter.FACTS).is_file()}
+    return {voter: curve for voter, curve in curves.items() if curve}
 
 
 def dear_seconds(lake: Lake, release: Release) -> float | None:

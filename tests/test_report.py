@@ -19,6 +19,7 @@ from jobs import seesaw as seesaw_job
 from kdsl import metrics
 from kdsl.manifest import Asking, Score, Sent
 from kdsl.metrics import Estimate
+from kdsl.models.adapter import Adapted, Progress
 from kdsl.models.reliability import Answered, reliability
 from kdsl.report.content import Content, Night, RuleNote, TaskPart
 from kdsl.report.markup import VOID, tag
@@ -197,6 +198,30 @@ def test_the_page_tells_what_the_large_model_costs_and_gives() -> None:
     timed = replace(task("intent", ("a", "b"), nights=1), dear_seconds=0.2512)
     assert "It took a worker 0.25 s an item on the nights." in is_whole(page(content(timed))).text
     assert "No large model takes part" in is_whole(page(PAGES["one night, no rules"])).text
+
+
+def test_the_page_tells_how_models_learned() -> None:
+    looks = (Progress(20, 2.5, 0.25), Progress(40, 1.25, 0.5), Progress(60, float("nan"), None))
+    part = replace(task("intent", ("a", "b"), nights=1), learned={"large": looks, "small": (Progress(60, 0.5, None),)})
+    seen = is_whole(page(content(replace(part, called={"large": "Qwen2-VL-7B"}))))
+    assert "intent, large (Qwen2-VL-7B): loss 2.500 at first, 1.250 at the end" in seen.text
+    assert "step 40: held-out weighted F1 0.500" in seen.text
+    assert "intent, small: loss 0.500 at first" in seen.text
+    assert seen.text.count("Nothing was held out to stop by.") == 1
+    assert "No model was post-trained" in is_whole(page(PAGES["no night"])).text
+
+
+def test_what_a_release_keeps_of_post_training_is_found(night: Shop, tmp_path: Path) -> None:
+    voters = {"intent": ("linear", "large"), "scene": ("linear",)}
+    manifest = night.release.manifest.model_copy(update={"voters": voters})
+    release = night.release.model_copy(update={"path": tmp_path, "manifest": manifest})
+    looks = (Progress(5, 0.5, None),)
+    facts = Adapted(base="b", tasks={}, rank=1, alpha=1, vision=False, steps=5, score=0.0, curve=looks)
+    folder = release.folder("intent", "large")
+    folder.mkdir(parents=True)
+    (folder / "adapter.json").write_text(facts.model_dump_json())
+    assert report_content._learned(release, "intent") == {"large": looks}
+    assert report_content._learned(release, "scene") == {}
 
 
 def test_the_time_of_the_large_model_is_that_of_all_runs_of_the_release(night: Shop) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from kdsl.manifest import Asking
 from kdsl.metrics import Cells, Confusion, Estimate
+from kdsl.models.adapter import Progress
 from kdsl.models.reliability import Reliability
 from kdsl.seesaw import SeeSaw
 
@@ -84,6 +85,8 @@ class TaskPart:
     called: Mapping[str, str] = field(default_factory=dict)
     """Voter -> what its model is called, of those that are called something."""
     reliability: Mapping[str, Reliability] = field(default_factory=dict)
+    learned: Mapping[str, tuple[Progress, ...]] = field(default_factory=dict)
+    """Voter -> the looks at its post-training, of those that kept some."""
     asking: Asking | None = None
     """When the voter `large` is asked, and what other budgets would give; None where it is not beside others."""
     dear_seconds: float | None = None

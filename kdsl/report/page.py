@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from kdsl import metrics
 from kdsl.metrics import Estimate
-from kdsl.report import confusion, cost, nights, reliability, rules, scores, seesaw, shares
+from kdsl.report import confusion, cost, learning, nights, reliability, rules, scores, seesaw, shares
 from kdsl.report.content import Content, TaskPart
 from kdsl.report.markup import Child, Markup, tag
 from kdsl.report.style import CSS
@@ -28,6 +28,10 @@ SECTIONS = {
         "Quality against cost",
         "Weighted F1 on held-out examples by the share of items of which the large model is asked: those whose label "
         "it is most likely to mend. Policies saw none of the examples that they are scored on.",
+    ),
+    "learning": (
+        "How the models learned",
+        "Post-training of the multimodal models on the examples: what it lost at each look, and what it read then.",
     ),
     "seesaw": (
         "The see-saw",
@@ -86,6 +90,7 @@ def _sections(content: Content) -> list[Markup]:
         "confusion": each(confusion.confusion),
         "reliability": each(reliability.reliability),
         "cost": beside(cost.cost),
+        "learning": beside(learning.learning),
         "seesaw": seesaw.seesaw(content.seesaw),
         "rules": each(rules.rules),
         "nights": by_night,
