@@ -39,7 +39,7 @@ def _curve(task: TaskPart, voter: str, curve: Sequence[Progress]) -> Markup:
     held_out = (
         joined(" ", tag("span", class_="key whole"), "held-out weighted F1, its scale from 0 to 1")
         if scores
-        else " Nothing was held out to stop by."
+        else ". Nothing was held out to stop by."
     )
     key = joined(tag("span", class_="key"), "mean loss since the look before", held_out)
     return figure(title, key, plot.drawn(f"loss of {voter} on {task.name} by steps", *marks))

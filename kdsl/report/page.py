@@ -31,7 +31,7 @@ SECTIONS = {
     ),
     "learning": (
         "How the models learned",
-        "Post-training of the multimodal models on the examples: what it lost at each look, and what it read then.",
+        "Post-training of the multimodal models on the examples: loss at each look, and what it read then.",
     ),
     "seesaw": (
         "The see-saw",
