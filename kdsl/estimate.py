@@ -2,12 +2,10 @@
 
 1. Where examples with gold that no part of the release learned from say so (Akaike's criterion), the posteriors are
    sharpened or flattened by the one temperature that fits these best.
-2. The shares of the labels tonight are found by expectation maximisation over the posteriors (Saerens, Latinne and
-   Decaestecker 2002), drawn to those of the labelled examples; the posteriors are moved with them.
-3. Gold is drawn from the posteriors, row by row, many times, each time with shares as uncertain as so many rows leave
-   them: what weighted F1 could have been measured, and how it spreads. (The F1 of expected counts is not the expected
-   F1 where labels have few rows.)
-4. The same is asked of the examples, weighted to tonight's shares. How far it lies from the truth there corrects the
+2. Gold is drawn from the posteriors, row by row, many times, together with the shares of the labels tonight, to which
+   the posteriors are moved (`kdsl.shares`): what weighted F1 could have been measured, and how it spreads. (The F1 of
+   expected counts is not the expected F1 where labels have few rows.)
+3. The same is asked of the examples, weighted to tonight's shares. How far it lies from the truth there corrects the
    figure, by as much as so few examples can be trusted (shrinkage to no correction). Its whole spread widens the
    interval: the posteriors were calibrated on those few examples too, so they are off by about as much as others of
    their number would tell.
@@ -29,18 +27,15 @@ from kdsl.metrics import Estimate, weighted_f1_of
 from kdsl.models import calibrate
 from kdsl.models.calibrate import Calibration
 from kdsl.models.voter import LogProbs
+from kdsl.shares import drawn, gold_and_shares
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
-DRAWS = 120  # of gold
-AT_ONCE = 100_000  # posteriors
+DRAWS = 240  # of gold
 EXAMPLE_DRAWS, GOLD_A_DRAW = 40, 3  # of the examples, and of gold for each
-EM_STEPS = 20
-# Examples' worth of trust, for each label there is, in the shares among the examples. This and the next were chosen on
-# the made-up shop and Bitext.
-SHARE_PRIOR = 2.0
 # How far, one standard deviation, calibrated posteriors are expected to be off the truth before any example is seen.
+# Chosen on the made-up shop and Bitext.
 CALIBRATION_SPREAD = 0.01
 # Nats that a temperature must gain, as Akaike's criterion has it for one parameter.
 WORTH_A_PARAMETER = 1.0
@@ -100,10 +95,9 @@ def estimate(
     known, dice = reference.shares, np.random.default_rng(seed)
     temper = _temper(reference)
     posteriors = _posteriors(temper(log_probs), known)
-    ratio = _shift(posteriors, known)
-    concentration = np.maximum((SHARE_PRIOR * len(known) + n) * known * ratio / (known @ ratio), 1e-3)
-    drawn = _each_drawn(posteriors, dice.dirichlet(concentration, DRAWS) / known, dice)
-    possible = _scores(drawn, label, np.ones(drawn.shape), len(known))
+    gold, shares = gold_and_shares(posteriors, known, dice, DRAWS)
+    possible = _scores(gold, label, np.ones(gold.shape), len(known))
+    ratio = shares.mean(axis=0) / known
     errors = _errors(reference, _posteriors(temper(reference.log_probs), known) * ratio, ratio, dice)
     trust = CALIBRATION_SPREAD**2 / (CALIBRATION_SPREAD**2 + float(errors.var()))
     spread = np.sqrt(errors.var() + possible.var())
@@ -141,39 +135,9 @@ def _errors(reference: Reference, posteriors: Floats, ratio: Floats, dice: np.ra
     tilt, size = ratio[reference.gold], len(ratio)
     weights = dice.standard_exponential((EXAMPLE_DRAWS, len(tilt))) * tilt
     measured = _scores(np.broadcast_to(reference.gold, weights.shape), reference.label, weights, size)
-    gold = _drawn(posteriors, dice, EXAMPLE_DRAWS * GOLD_A_DRAW)
+    gold = drawn(posteriors, dice, EXAMPLE_DRAWS * GOLD_A_DRAW)
     expected = _scores(gold, reference.label, np.repeat(weights, GOLD_A_DRAW, axis=0), size)
     return np.asarray(measured - expected.reshape(EXAMPLE_DRAWS, GOLD_A_DRAW).mean(axis=1), dtype=np.float64)
-
-
-def _shift(posteriors: Floats, known: Floats) -> Floats:
-    """Label shares tonight over those known (labels,)."""
-    ratio, trust = np.ones(len(known)), SHARE_PRIOR * len(known)
-    for _ in range(EM_STEPS):
-        moved = ratio * ((1 / (posteriors @ ratio)) @ posteriors)
-        ratio = (trust * known + moved) / (trust + len(posteriors)) / known
-    return ratio
-
-
-def _drawn(posteriors: Floats, dice: np.random.Generator, draws: int) -> Labels:
-    """Gold (draws, n) as likely as the rows of `posteriors` (n, labels), which need not sum to 1, say."""
-    n, size = posteriors.shape
-    steps = np.cumsum(posteriors, axis=1)
-    # All rows end to end: row i takes up the numbers from i to i + 1.
-    line = (steps / steps[:, -1:] + np.arange(n)[:, None]).ravel()
-    found = np.searchsorted(line, dice.random((draws, n)) + np.arange(n), side="right") - size * np.arange(n)
-    return np.asarray(np.clip(found, 0, size - 1), dtype=np.int64)
-
-
-def _each_drawn(posteriors: Floats, ratios: Floats, dice: np.random.Generator) -> Labels:
-    """A draw of gold (draws, n) for each ratio of label shares (draws, labels), as many at once as fit in a cache."""
-    at_once = max(1, AT_ONCE // posteriors.size)
-    found = []
-    for some in np.split(ratios, range(at_once, len(ratios), at_once)):
-        steps = np.cumsum(posteriors * some[:, None, :], axis=2)
-        passed = steps < steps[:, :, -1:] * dice.random(steps.shape[:2])[:, :, None]
-        found.append(np.minimum(passed.sum(axis=2), posteriors.shape[1] - 1))
-    return np.concatenate(found)
 
 
 def _scores(gold: Labels, label: Labels, weights: Floats, size: int) -> Floats:
