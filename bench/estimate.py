@@ -100,8 +100,8 @@ def main() -> None:
     for case in _cases(args):
         for concentration in CONCENTRATIONS:
             found = _validate(case, concentration)
-            error, naive, less = found.error.mean(), found.naive.mean(), found.less(case.name)
-            low, high = np.quantile(less, [0.025, 0.975])
+            error, naive, less = float(found.error.mean()), float(found.naive.mean()), found.less(case.name)
+            low, high = np.quantile(less, [0.025, 0.975]).tolist()
             where = f"{case.name:26} {case.size:5d} {concentration:4.0f} {found.holds:6.3f} {found.width:6.2f}"
             against = f"{1000 * (error - naive):+6.2f} [{1000 * low:+6.2f}, {1000 * high:+6.2f}]"
             print(f"{where} {error:7.4f} {naive:6.4f} {against} {found.ms:5.0f}", flush=True)
@@ -113,7 +113,7 @@ def main() -> None:
             shares.append(error / naive)
             redrawn.append(1 + less / naive)
     if shares:
-        low, high = np.quantile(np.mean(redrawn, axis=0), [0.025, 0.975])
+        low, high = np.quantile(np.mean(redrawn, axis=0), [0.025, 0.975]).tolist()
         print(f"all {len(shares)}: error {np.mean(shares):.3f} [{low:.3f}, {high:.3f}] of that of the mean confidence")
         of = "estimate: all settings: error over that of mean confidence"
         figures.append(mire.figure(of, float(np.mean(shares)), 1.0, high < 1))
