@@ -53,7 +53,8 @@ class Predictor:
     fusions: Mapping[str, Fusion]
     max_turn_chars: int
     language: str = "en"
-    failures: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    failed: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    """By task and voter, the new items on which it failed since it last answered one, whatever the batches were."""
 
     @classmethod
     def load(cls, release: Release, max_turn_chars: int) -> "Predictor":
@@ -85,7 +86,7 @@ class Predictor:
             again: those that failed before, so that another failure says nothing of the model.
 
         Raises:
-            ReleaseError: a voter fails on every item of a batch with at least `DEAD` new ones: the model is dead.
+            ReleaseError: a voter failed on `DEAD` new items and more in a row, in one batch or several: it is dead.
         """
         predictions: list[Prediction | None] = [
             _refused(fault(item, self.units[item.task], self.max_turn_chars)) for item in items
@@ -142,16 +143,20 @@ class Predictor:
         return None, None
 
     def _ask(self, name: str, voter: Voter, batch: Sequence[Item], again: Collection[Key]) -> list[Answer | None]:
-        begun = time.monotonic()
+        begun, key = time.monotonic(), (batch[0].task, name)
         try:
-            return [*self._answers(voter, batch)]
+            answers: list[Answer | None] = [*self._answers(voter, batch)]
+            self.failed[key] = 0
+            return answers
         except Exception as error:
             singly = [self._ask_one(voter, item) for item in batch]
-            self.failures[name] += sum(answer is None for answer in singly)
-            new = sum((item.item_id, item.task) not in again for item in batch)
-            if new >= DEAD and all(answer is None for answer in singly):
+            if any(answer is not None for answer in singly):
+                self.failed[key] = 0
+                return singly
+            self.failed[key] += sum((item.item_id, item.task) not in again for item in batch)
+            if self.failed[key] >= DEAD:
                 raise ReleaseError(
-                    f"voter {name}: {type(error).__name__} on all {len(batch)} items of a batch; the model is broken, "
+                    f"voter {name}: {type(error).__name__} on {self.failed[key]} items in a row; the model is broken, "
                     "not the items. Check its files and the log, then run the same command again."
                 ) from error
             return singly

@@ -73,8 +73,20 @@ def test_bad_items_get_their_code_and_the_others_their_label() -> None:
 
 
 def test_a_model_that_fails_on_everything_is_dead() -> None:
-    with pytest.raises(ReleaseError, match="ValueError on all 8 items"):
+    with pytest.raises(ReleaseError, match="ValueError on 8 items in a row"):
         _predictor().predict([_talk(f"boom {n}") for n in range(8)])
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_model_that_fails_on_everything_is_dead_in_small_batches_too(rows: int) -> None:
+    predictor = _predictor()
+    items = [_talk(f"boom {n}") for n in range(9)]
+    predictor.predict([*items[:6], _talk("fine")])  # one answer, and all before it says nothing
+    with pytest.raises(ReleaseError, match="items in a row"):
+        for at in range(0, 9, rows):
+            told = predictor.predict(items[at : at + rows])
+            assert at + rows < 8
+            assert [one.error_code for one in told] == [ErrorCode.VOTER_FAILED] * rows
 
 
 def test_items_that_failed_before_say_nothing_of_the_model() -> None:
@@ -82,7 +94,7 @@ def test_items_that_failed_before_say_nothing_of_the_model() -> None:
     failed = {(item.item_id, item.task) for item in items[:5]}
     predictions = _predictor().predict(items, again=failed)
     assert [prediction.error_code for prediction in predictions] == [ErrorCode.VOTER_FAILED] * 12
-    with pytest.raises(ReleaseError, match="ValueError on all 12 items"):
+    with pytest.raises(ReleaseError, match="ValueError on 12 items in a row"):
         _predictor().predict(items, again={(item.item_id, "scene") for item in items[:5]})
 
 
@@ -102,7 +114,7 @@ def test_a_batch_of_rows_tells_which_failed_before(tmp_path: Path, monkeypatch: 
 
     assert say(True) == [ErrorCode.VOTER_FAILED] * 8
     for new in (False, None):
-        with pytest.raises(ReleaseError, match="on all 8 items"):
+        with pytest.raises(ReleaseError, match="on 8 items in a row"):
             say(new)
 
 

@@ -179,6 +179,7 @@ class Scorer:
                 scored.log_probs[list(rows)] = coming.read()
         for name in (tally.CUT, tally.HALVED):
             tally.add(name, scored.counts[name])
+        tally.add(tally.UNSEEN, len(scored.faults))
         return scored
 
     def _batches(
