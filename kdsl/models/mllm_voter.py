@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,7 @@ from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings, MllmSettings
 from kdsl.models.model_settings import ModelSettings
 from kdsl.models.progress import identity
+from kdsl.models.shots import Shot, chosen
 from kdsl.models.voter import Fit, LogProbs, Voter, must_teach
 from kdsl.taxonomy import Task
 
@@ -41,6 +42,7 @@ class Saved(BaseModel):
     digest: str
     labels: tuple[str, ...] = Field(min_length=2)
     adapted: bool
+    shots: tuple[Shot, ...] = ()
 
 
 @dataclass
@@ -79,6 +81,7 @@ class MllmVoter:
             digest=adapter.digest(self.task),
             labels=self.labels,
             adapted=self.adapted is not None,
+            shots=self.scorer.prompter.shots,
         )
         (folder / FILE).write_text(saved.model_dump_json(indent=1) + "\n", encoding="utf-8")
         for name, content in self.files.items():
@@ -111,9 +114,10 @@ def fit_of(name: str) -> Fit:
         if settings.post_train:
             must_teach(task, items, gold)
         scorer = Scorer.to_train(settings.model)
+        lesson = Lesson(task, items, gold, groups, contents_of(items))
+        lesson = _shown(scorer, lesson, post_train=settings.post_train, seed=seed)
         if not settings.post_train:
             return MllmVoter(task, scorer.ready())
-        lesson = Lesson(task, items, gold, groups, contents_of(items))
         return _taught(scorer, lesson, settings, settings.lora, seed=seed)
 
     return fit
@@ -131,11 +135,25 @@ def again_of(name: str) -> Fit:
             return first
         if settings.lora.refit == "anew":
             return fit_of(name)(task, items, gold, groups, seed=seed, **options)
-        lesson = Lesson(task, items, gold, groups, contents_of(items))
         scorer = Scorer.to_train(settings.model)  # the other one's weights hold the first adapter
+        lesson = _shown(scorer, Lesson(task, items, gold, groups, contents_of(items)), post_train=True, seed=seed)
         return _taught(scorer, lesson, settings, settings.lora.going_on, seed=seed, start=first.files[adapter.WEIGHTS])
 
     return again
+
+
+def _shown(scorer: Scorer, lesson: Lesson, *, post_train: bool, seed: int) -> Lesson:
+    """Show some of the examples in the prompt from now on, and learn from the others."""
+    least = 1 if post_train else 0
+    shown = chosen(lesson.task, lesson.items, lesson.gold, scorer.settings.shots, least=least, seed=seed)
+    scorer.prompter.shots = tuple(shown.values())
+    kept = [at for at, item in enumerate(lesson.items) if item.item_id not in shown]
+    return replace(
+        lesson,
+        items=[lesson.items[at] for at in kept],
+        gold=[lesson.gold[at] for at in kept],
+        groups=[lesson.groups[at] for at in kept],
+    )
 
 
 def _taught(
@@ -205,6 +223,7 @@ def load(folder: Path, task: Task) -> MllmVoter:
             "checkpoint there, or run fit again."
         )
     scorer = Scorer(base.loaded, saved.model)
+    scorer.prompter.shots = saved.shots
     worn = base.join(folder if saved.adapted else None, task)
     if rounded:
         base.keep_on()

@@ -26,6 +26,9 @@ class ModelSettings(BaseModel):
     labels: Listed = Field(
         "described", description="how labels stand in the prompt; none: only for models post-trained on them"
     )
+    shots: int = Field(
+        0, ge=0, le=16, description="examples of each label in the prompt, told in words; none with labels: none"
+    )
     permutations: int = Field(1, ge=1, le=26, description="assignments of codes to labels, averaged: see order effects")
     batch_tokens: Literal["auto"] | Annotated[int, Field(ge=64)] = Field(
         "auto", description="tokens of one batch, padding and shared ones counted; auto: by the device's free memory"

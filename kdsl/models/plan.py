@@ -40,7 +40,7 @@ def planned(task: Task, loaded: Loaded, prompter: Prompter, permutations: int) -
     if room < LEAST:
         raise ConfigError(
             f"model: the labels of task {task.name!r} take {max(map(len, shared)):,} of its "
-            f"{loaded.context:,} tokens, and an item needs {LEAST}. Set labels: named, or shorten "
+            f"{loaded.context:,} tokens, and an item needs {LEAST}. Set labels: named, fewer shots, or shorten "
             "the descriptions."
         )
     trie = Trie.of(known)

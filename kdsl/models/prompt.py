@@ -13,6 +13,7 @@ from kdsl.dialogue import Item, Turn
 from kdsl.errors import BadRow, ConfigError, ErrorCode
 from kdsl.models.batching import Encoded
 from kdsl.models.codes import Code
+from kdsl.models.shots import Shot
 from kdsl.taxonomy import Task
 
 Listed = Literal["described", "named", "none"]  # how the labels stand in the prompt
@@ -45,7 +46,9 @@ class Limits:
 
 
 class Prompter:
-    """Turns tasks and items into tokens for one tokenizer."""
+    """Turns tasks and items into tokens for one tokenizer; `shots` are examples that stand in the shared part."""
+
+    shots: tuple[Shot, ...] = ()
 
     def __init__(self, tokenizer: Any, picture_token: int | None, limits: Limits, listed: Listed = "described") -> None:
         self.tokenizer = tokenizer
@@ -59,7 +62,7 @@ class Prompter:
         self._behind = self._trusted(self._frame.behind)
 
     def shared(self, task: Task, codes: Sequence[Code], order: Sequence[int]) -> tuple[int, ...]:
-        """Tokens of everything before the item: system text, question, and the labels in the order of their codes.
+        """Tokens of everything before the item: system text, question, labels in the order of their codes, examples.
 
         Args:
             task: whose labels.
@@ -76,6 +79,8 @@ class Prompter:
         for place, label in rows:
             meaning = f": {self.clean(label.description)}" if self._listed == "described" and label.description else ""
             lines.append(f"{codes[place].text}. {self.clean(label.name)}{meaning}\n")
+        code = {label.name: codes[place].text for place, label in rows}
+        lines += [f"{self.clean(shot.text)} -> {code[shot.label]}\n" for shot in self.shots if shot.label in code]
         return self._trusted(self._frame.before.replace(_ITEM, f"{self.clean(task.question)}\n" + "".join(lines)))
 
     def own(self, item: Item, sizes: Mapping[str, int], room: int | None = None) -> Encoded:
