@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=300, help="texts asked of each data set")
     parser.add_argument("--examples", nargs="*", type=int, default=[5, 10, 20], help="taught of each of eight labels")
     parser.add_argument("--zero-shot", nargs="*", default=["bitext", "banking77"], help="data sets with all labels")
+    parser.add_argument("--shots", nargs="*", type=int, default=[1, 4], help="shown in the prompt of each, untaught")
     parser.add_argument("--looks", type=int, default=2, help="times that every example is looked at")
     args = parser.parse_args()
     figures = []
@@ -55,9 +56,13 @@ def _measured(args: argparse.Namespace) -> Iterator[tuple[str, Estimate, float]]
     task = data.task.model_copy(update={"labels": data.task.labels[:TAUGHT]})
     known = [row for row, gold in enumerate(data.gold) if gold in task.label_names]
     taught = {n: _first(data.gold, known, n) for n in args.examples}
-    spared = set(_first(data.gold, known, max([*args.examples, 0])))
+    spared = set(_first(data.gold, known, max([*args.examples, *args.shots, 0])))
     rows = [row for row in known if row not in spared][: args.rows]
     yield f"bitext, {TAUGHT} labels, as it is", *_asked(task, data.texts, data.gold, rows, model)
+    for n in args.shots:
+        shown = model.model_copy(update={"shots": n})
+        learn = _first(data.gold, known, n)
+        yield f"bitext, {TAUGHT} labels, {n} a label shown", *_asked(task, data.texts, data.gold, rows, shown, learn)
     for n, learn in taught.items():
         for way, augment in (("LoRA", PLAIN), ("LoRA and augmentation", AugmentSettings())):
             lora = LoraSettings(
