@@ -20,6 +20,7 @@ from jobs.lake import Lake
 from jobs.options import Days
 from kdsl import config
 from kdsl.arrow import items_of
+from kdsl.config import Settings
 from kdsl.predict import predictor
 from udfs.predict import label_batch
 
@@ -76,6 +77,8 @@ def main() -> None:
     parser.add_argument("--voters", nargs="+", help="who is asked (default: as configured)")
     parser.add_argument("--probe", type=int, default=2_000, help="rows by which the loop's rate is found first")
     args = parser.parse_args()
+    if args.probe < PROCESSES * Settings().label.batch_rows:
+        parser.error(f"--probe: {args.probe} rows are less than a batch for each of {PROCESSES} processes")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # in the loop too, as Spark has it in workers
     told = config.load(args.conf, environment={}, overrides={"fit.voters": args.voters}).fit if args.conf else None
     with lakes.workplace("overhead") as root:
