@@ -20,7 +20,6 @@ from jobs.lake import Lake
 from jobs.options import Days
 from kdsl import config
 from kdsl.arrow import items_of
-from kdsl.config import Settings
 from kdsl.predict import predictor
 from udfs.predict import label_batch
 
@@ -47,7 +46,8 @@ def bare_loop(path: str, release_id: str, most: int, batches: list[pa.RecordBatc
     ready, done, go = context.Queue(), context.Queue(), context.Event()
     processes = []
     for worker in range(PROCESSES):
-        buffers = [_bytes(batch) for batch in batches[worker::PROCESSES]]
+        # Of every batch its share, so that none has more to do than another.
+        buffers = [_bytes(part) for batch in batches if (part := _share(batch, worker)).num_rows]
         work = (path, release_id, most, buffers)
         processes.append(context.Process(target=_loop, args=(work, ready, go, done)))
         processes[-1].start()
@@ -61,6 +61,11 @@ def bare_loop(path: str, release_id: str, most: int, batches: list[pa.RecordBatc
         process.join()
     assert rows == sum(batch.num_rows for batch in batches)
     return seconds
+
+
+def _share(batch: pa.RecordBatch, worker: int) -> pa.RecordBatch:
+    first, last = (batch.num_rows * part // PROCESSES for part in (worker, worker + 1))
+    return batch.slice(first, last - first)
 
 
 def _bytes(batch: pa.RecordBatch) -> bytes:
@@ -77,8 +82,6 @@ def main() -> None:
     parser.add_argument("--voters", nargs="+", help="who is asked (default: as configured)")
     parser.add_argument("--probe", type=int, default=2_000, help="rows by which the loop's rate is found first")
     args = parser.parse_args()
-    if args.probe < PROCESSES * Settings().label.batch_rows:
-        parser.error(f"--probe: {args.probe} rows are less than a batch for each of {PROCESSES} processes")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # in the loop too, as Spark has it in workers
     told = config.load(args.conf, environment={}, overrides={"fit.voters": args.voters}).fit if args.conf else None
     with lakes.workplace("overhead") as root:
@@ -92,7 +95,7 @@ def main() -> None:
         def batches_of(days: Days) -> list[pa.RecordBatch]:
             wanted = targets(lake, {"intent": "conversation"}, within(days))
             rows = with_pictures(lake, wanted, None, release.manifest.reader_version)
-            return rows.toArrow().to_batches(max_chunksize=chosen.label.batch_rows)
+            return rows.toArrow().to_batches(max_chunksize=PROCESSES * chosen.label.batch_rows)
 
         probe = Days(*lakes.fill(lake, args.probe, seed=1))
         rate = args.probe / bare_loop(*words, batches_of(probe))
