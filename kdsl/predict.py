@@ -153,8 +153,9 @@ class Predictor:
             if any(answer is not None for answer in singly):
                 self.failed[key] = 0
                 return singly
-            self.failed[key] += sum((item.item_id, item.task) not in again for item in batch)
-            if self.failed[key] >= DEAD:
+            new = sum((item.item_id, item.task) not in again for item in batch)
+            self.failed[key] += new
+            if new and self.failed[key] >= DEAD:
                 raise ReleaseError(
                     f"voter {name}: {type(error).__name__} on {self.failed[key]} items in a row; the model is broken, "
                     "not the items. Check its files and the log, then run the same command again."

@@ -6,7 +6,7 @@ Voters answer with scores alone, so what else they have to tell is left here, an
 from collections import Counter
 
 LOADS, HALVED, CUT = "loads", "halved", "cut"
-UNSEEN = "unseen"  # items on which a multimodal model said nothing: their picture was lost or cannot be decoded
+UNSEEN = "unseen"  # items a multimodal model said nothing of: their picture is lost or broken, or nothing fits in
 DEAR_ITEMS, DEAR_MS = "large_items", "large_ms"  # that the voter `large` was asked of, and milliseconds it took
 _counts: Counter[str] = Counter()
 

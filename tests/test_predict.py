@@ -87,6 +87,9 @@ def test_a_model_that_fails_on_everything_is_dead_in_small_batches_too(rows: int
             told = predictor.predict(items[at : at + rows])
             assert at + rows < 8
             assert [one.error_code for one in told] == [ErrorCode.VOTER_FAILED] * rows
+    known = {(item.item_id, item.task) for item in items}
+    told = predictor.predict(items[:1], again=known)  # it failed before: says nothing, in a worker that goes on either
+    assert told[0].error_code == ErrorCode.VOTER_FAILED
 
 
 def test_items_that_failed_before_say_nothing_of_the_model() -> None:

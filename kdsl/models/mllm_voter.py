@@ -144,8 +144,9 @@ def again_of(name: str) -> Fit:
 
 def _shown(scorer: Scorer, lesson: Lesson, *, post_train: bool, seed: int) -> Lesson:
     """Show some of the examples in the prompt from now on, and learn from the others."""
-    least = 1 if post_train else 0
-    shown = chosen(lesson.task, lesson.items, lesson.gold, scorer.settings.shots, least=least, seed=seed)
+    settings, least = scorer.settings, 1 if post_train else 0
+    each = 0 if settings.labels == "none" else settings.shots  # such a prompt has no place for them
+    shown = chosen(lesson.task, lesson.items, lesson.gold, each, least=least, seed=seed)
     scorer.prompter.shots = tuple(shown.values())
     kept = [at for at, item in enumerate(lesson.items) if item.item_id not in shown]
     return replace(

@@ -8,6 +8,7 @@ import pytest
 
 from kdsl.dialogue import Item, Turn
 from kdsl.models import mllm_voter
+from kdsl.models.lessons import Lesson
 from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import MllmSettings
 from kdsl.models.shots import LETTERS, Shot, chosen
@@ -59,6 +60,14 @@ def test_they_stand_behind_the_labels_with_their_codes_and_forge_no_turn(setting
     after = scorer.score(intent, dialogues, {}).log_probs
     np.testing.assert_allclose(after, scorer.score(intent, dialogues, {}, reuse_prefix=False).log_probs, atol=1e-4)
     assert np.abs(after - before).max() > 0.01
+
+
+def test_a_prompt_without_labels_takes_none_from_what_is_learned(settings, intent):
+    scorer = Scorer.load(settings.model_copy(update={"shots": 1, "labels": "none"}))
+    items, gold = _examples(intent, 3)
+    lesson = Lesson(intent, items, gold, gold, {})
+    assert mllm_voter._shown(scorer, lesson, post_train=True, seed=1).items == items
+    assert scorer.prompter.shots == ()
 
 
 @pytest.mark.parametrize("post_train", [False, True])
