@@ -1,11 +1,12 @@
 """One Spark session for all tests that need one; everything else is tested without it."""
 
+import fcntl
 import os
-import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,32 +18,28 @@ if TYPE_CHECKING:
     from tests.night import Shop
 
 
-ON_SHARED_LAKE = frozenset(
-    file.relative_to(Path.cwd()).as_posix()
-    for file in Path(__file__).parent.rglob("test_*.py")
-    if re.search(r"night: \"?Shop\b", file.read_text(encoding="utf-8"))
+LONGEST = ("tests/test_label.py", "tests/test_ingest.py")
+
+
+# A test's JVM lives for minutes: what its better compiler and side threads cost, it never gets back.
+JVM = (
+    "-XX:TieredStopAtLevel=1",
+    "-XX:ReservedCodeCacheSize=256m",
+    "-XX:+UseSerialGC",
+    "-XX:+UnlockDiagnosticVMOptions",
+    "-XX:-BytecodeVerificationRemote",  # its classes come from the jars that `make setup` checked
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first: the modules on the shared lake, then those with a Spark session."""
-    items.sort(key=lambda item: (not _on_shared_lake(item.nodeid), "spark" not in getattr(item, "fixturenames", ())))
+    """What takes longest begins first, in both processes; then the other modules on the shop's lake, then on Spark."""
+    items.sort(key=_turn)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Two processes run the tests: modules stay whole, and all on the shared lake but the longest go to one process."""
-    from xdist.scheduler import LoadFileScheduling
-
-    class ByLake(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            module = nodeid.split("::", maxsplit=1)[0]
-            return "night" if _on_shared_lake(nodeid) and module != "tests/test_label.py" else module
-
-    return ByLake(config, log)
-
-
-def _on_shared_lake(nodeid: str) -> bool:
-    return nodeid.split("::", maxsplit=1)[0] in ON_SHARED_LAKE
+def _turn(item: pytest.Item) -> tuple[int, bool, bool]:
+    fixtures, module = getattr(item, "fixturenames", ()), item.nodeid.split("::", maxsplit=1)[0]
+    place = LONGEST.index(module) if module in LONGEST else len(LONGEST)
+    return place, "night" not in fixtures, "spark" not in fixtures
 
 
 @pytest.fixture(scope="session")
@@ -58,8 +55,7 @@ def spark() -> Iterator[object]:
             "snapshot_partitions": 1,  # a table's state here is a few files
             "conf": {
                 "spark.sql.adaptive.enabled": "false",  # re-planning costs more than it saves on a few rows
-                # A test's JVM lives for a minute: what its compilers cost, it never gets back.
-                "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
+                "spark.driver.extraJavaOptions": " ".join(JVM),
                 "spark.sql.codegen.wholeStage": "false",
                 "spark.sql.codegen.factoryMode": "NO_CODEGEN",
             },
@@ -77,8 +73,38 @@ def lake_root(tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def night(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> "Shop":
-    """A small shop, labelled once; the modules that use it leave it whole but may add to it."""
-    from tests.night import labelled_shop
+def built_night(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small labelled shop, built by the process that asks first; nobody changes it."""
+    from tests.night import build
 
-    return labelled_shop(spark, tmp_path_factory.mktemp("night"))
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with (shared / "night.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # freed when the file is closed, also by a process that dies
+        if not (shared / "night").exists():
+            draft = tmp_path_factory.mktemp("night")
+            build(spark, draft)
+            draft.rename(shared / "night")
+    return shared / "night"
+
+
+@pytest.fixture(scope="module")
+def night(spark: "SparkSession", built_night: Path, tmp_path_factory: pytest.TempPathFactory) -> "Shop":
+    """A small shop, labelled once: a module's own copy, which its tests leave whole but may add to."""
+    from tests.night import opened
+
+    return opened(spark, shutil.copytree(built_night, tmp_path_factory.mktemp("shop") / "night"))
+
+
+@pytest.fixture
+def spark_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Spark's folder, made of links: workers of a local cluster write `work` into it, wherever they were started."""
+    import pyspark
+
+    home = tmp_path / "spark-home"
+    home.mkdir()
+    for entry in Path(pyspark.__file__).parent.iterdir():
+        if entry.name != "work":
+            (home / entry.name).symlink_to(entry)
+    monkeypatch.setenv("SPARK_HOME", str(home))
+    return home

@@ -1,5 +1,6 @@
 """A small labelled lake that several test modules look at."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,16 +55,30 @@ def settings_below(root: Path) -> Settings:
     )
 
 
-def labelled_shop(spark: "SparkSession", root: Path) -> Shop:
+def build(spark: "SparkSession", root: Path) -> None:
     """A made-up shop of three nights, ingested, learned from and labelled below `root`."""
-    files = shop.write(
-        root / "shop", days=NIGHTS, dialogues_a_day=6, examples=3, train_pictures=1, test_pictures=1, broken_pictures=1
-    )
+    files = _written(root)
+    lines = [json.loads(line) for line in files.nights.read_text(encoding="utf-8").splitlines()]
+    told = [json.dumps({**line, "split": "test"}, ensure_ascii=False) for line in lines]
+    files.nights.write_text("\n".join(told), encoding="utf-8")  # so that one ingest takes both files
     settings = settings_below(root)
-    ingest(spark, settings, format="jsonl", path=str(files.history), split="train")
-    ingest(spark, settings, format="jsonl", path=str(files.nights), split="test")
+    ingest(spark, settings, format="jsonl", path=str(files.folder), split="train")
     lake = Lake(spark, settings.lake)
     release = fit(lake, settings)
-    made = Shop(spark, settings, lake, release, Days(files.first_night, files.last_night), files)
-    made.label()
-    return made
+    chunked = settings.model_copy(update={"label": settings.label.model_copy(update={"chunk_rows": 20})})
+    label(lake, chunked, release, Days(files.first_night, files.last_night))  # two nights, then the third
+
+
+def opened(spark: "SparkSession", root: Path) -> Shop:
+    """The shop that `build` made, or a copy of its folder."""
+    files, settings = _written(root), settings_below(root)
+    [release] = Path(settings.releases).glob("rel-*")
+    days = Days(files.first_night, files.last_night)
+    return Shop(spark, settings, Lake(spark, settings.lake), Release.open(release), days, files)
+
+
+def _written(root: Path) -> shop.ShopFiles:
+    """The same files whenever it is called."""
+    return shop.write(
+        root / "shop", days=NIGHTS, dialogues_a_day=6, examples=3, train_pictures=1, test_pictures=1, broken_pictures=1
+    )

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,17 +12,45 @@ from kdsl.config import Settings, SparkSettings
 from kdsl.errors import ConfigError
 
 
-def _launch(*argv: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+def _launched(*argv: str) -> tuple[int, str, str]:
+    """Status, output and errors of the launcher as a process of its own."""
+    done = subprocess.run(
         [sys.executable, "-m", "jobs.launch", *argv], capture_output=True, text=True, timeout=60, check=False
     )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def launched(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """The same in this process, which must not become spark-submit."""
+
+    def call(*argv: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(launch.sys, "argv", ["launch", *argv])
+        monkeypatch.setattr(launch.os, "execvpe", lambda *_: pytest.fail("started spark-submit"))
+        try:
+            status = launch.main()
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        return (status, *capsys.readouterr())
+
+    return call
 
 
 @pytest.mark.parametrize("job", ["", *cli.JOBS])
-def test_every_job_has_help(job: str) -> None:
-    done = _launch(*job.split(), "--help")
-    assert done.returncode == 0, done.stderr
-    assert all(name in done.stdout for name in (("--lake", "--conf") if job else cli.JOBS))
+def test_every_job_has_help(job: str, launched: Callable[..., tuple[int, str, str]]) -> None:
+    status, out, err = launched(*job.split(), "--help")
+    assert status == 0, err
+    assert all(name in out for name in (("--lake", "--conf") if job else cli.JOBS))
+
+
+def test_the_program_ends_as_its_main_function_does() -> None:
+    assert _launched("--help")[0] == 0
+    status, _, err = _launched("fit", "--set", "fit.fold=3")
+    assert (status, "known here: voters, folds" in err, "Traceback" in err) == (2, True, False)
+    status, _, err = _launched("fit", "--unknown")
+    assert (status, "--unknown" in err, "Traceback" in err) == (2, True, False)
 
 
 @pytest.mark.parametrize(
@@ -47,11 +76,13 @@ def test_every_job_has_help(job: str) -> None:
         (("fit", "--unknown"), "--unknown"),
     ],
 )
-def test_wrong_usage_is_status_2_and_says_what_is_allowed(argv: tuple[str, ...], says: str) -> None:
-    done = _launch(*argv)
-    assert done.returncode == 2
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
+def test_wrong_usage_is_status_2_and_says_what_is_allowed(
+    argv: tuple[str, ...], says: str, launched: Callable[..., tuple[int, str, str]]
+) -> None:
+    status, _, err = launched(*argv)
+    assert status == 2
+    assert says in err
+    assert "Traceback" not in err
 
 
 def test_budget_is_the_iterations_of_the_search_for_rules() -> None:

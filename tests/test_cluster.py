@@ -52,8 +52,9 @@ def _night(root: Path, master: str) -> None:
     assert _job(root, "local[2]", "sql", query, "--csv").splitlines()[-1] == ",".join([labelled[1]] * 3)
 
 
-def test_label_on_a_local_cluster(tmp_path: Path) -> None:
+def test_label_on_a_local_cluster(tmp_path: Path, spark_home: Path) -> None:
     _night(tmp_path, "local-cluster[2,1,1024]")
+    assert list((spark_home / "work").iterdir())
 
 
 def test_label_on_a_standalone_master_and_worker(tmp_path: Path) -> None:

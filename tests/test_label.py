@@ -7,7 +7,7 @@ import shlex
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from jobs import label as label_job
 from jobs.evaluate import evaluate
 from jobs.fit import fit
 from jobs.ingest import ingest
-from jobs.items import among, targets, with_pictures
+from jobs.items import targets, with_pictures, within
 from jobs.label import label
 from jobs.lake import Lake
 from jobs.options import Days
@@ -169,7 +169,7 @@ def test_gold_that_arrives_later_corrects_the_figures(night: Shop) -> None:
 @pytest.mark.slow
 def test_a_figure_whose_gold_went_away_is_no_current_figure(night: Shop) -> None:
     day, key = night.days.end, "given-and-taken"
-    _conversation(night, key, day, [("user", "where is my parcel", [])])
+    _conversations(night, (key, day, [("user", "where is my parcel", [])]))
     gold = [(key, "intent", "where_is_my_order", "test", "somebody", datetime.now(UTC))]
     night.lake.upsert("gold_labels", night.spark.createDataFrame(gold, TABLES["gold_labels"].columns))
     night.label(Days(day, day))
@@ -220,16 +220,19 @@ def test_another_release_labels_the_range_anew_and_may_be_chosen(night: Shop) ->
     assert {row["release_id"] for row in night.rows("labels")} == {night.release.manifest.release_id}
 
 
-def test_a_moved_dialogue_leaves_no_second_label(night: Shop, tmp_path: Path) -> None:
+def test_dialogues_that_moved_or_went_leave_no_label_behind(night: Shop, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in night.files.nights.read_text().splitlines()]
     moved = next(line for line in lines if "conversation_id" in line and not any("images" in t for t in line["turns"]))
     later = date.fromisoformat(moved["event_date"]) + timedelta(days=30)
     file = tmp_path / "moved.jsonl"
     file.write_text(json.dumps({**moved, "event_date": later.isoformat()}) + "\n")
     ingest(night.spark, night.settings, format="jsonl", path=str(file), split="test")
-    night.label(Days(night.days.start, later))
-    rows = night.rows("labels", f"item_id = '{moved['conversation_id']}'")
-    assert [row["event_date"] for row in rows] == [later]
+    there = night.rows("conversations", f"event_date = '{night.days.start}'")
+    gone = next(row["conversation_id"] for row in there if row["conversation_id"] != moved["conversation_id"])
+    night.lake.delta("conversations").delete(f"conversation_id = '{gone}'")
+    assert night.label(Days(night.days.start, later)).counts["orphans"] == 1
+    rows = night.rows("labels", f"item_id IN ('{moved['conversation_id']}', '{gone}')")
+    assert [(row["item_id"], row["event_date"]) for row in rows] == [(moved["conversation_id"], later)]
     ids = Counter((row["item_id"], row["task"]) for row in night.rows("labels"))
     assert set(ids.values()) == {1}
 
@@ -256,32 +259,54 @@ def test_a_dialogue_that_moves_while_a_night_labels_it_keeps_one_label(
     assert not night.rows("labels", f"item_id = '{moved['conversation_id']}'")
 
 
-def _conversation(night: Shop, key: str, day: date, turns: list[tuple[str, str, list[str]]]) -> None:
-    row = (key, day, turns, "test", f"hash-{key}", datetime.now(UTC))
-    frame = night.spark.createDataFrame([row], TABLES["conversations"].columns)
-    frame.write.format("delta").mode("append").save(night.lake.path("conversations"))
+def _conversations(night: Shop, *told: tuple[str, date, list[tuple[str, str, list[str]]]]) -> None:
+    rows = [(key, day, turns, "test", f"hash-{key}", datetime.now(UTC)) for key, day, turns in told]
+    night.lake.append("conversations", night.spark.createDataFrame(rows, TABLES["conversations"].columns))
 
 
-def _image(night: Shop, key: str, day: date, content: bytes | None, path: str | None = None) -> None:
-    row = (key, None, day, f"sha-{key}", content, path, "test", datetime.now(UTC))
-    frame = night.spark.createDataFrame([row], TABLES["images"].columns)
-    frame.write.format("delta").mode("append").save(night.lake.path("images"))
+@dataclass
+class Odd:
+    """Nights of odd items, labelled by one run: bad ones, unlike ones, and one that shows a picture seen before."""
+
+    bad: date
+    unlike: date
+    seen: date
+    days: Days
+    run: ledger.Run
+    told: list[str]
 
 
-def test_bad_items_become_error_rows_and_the_others_are_labelled(night: Shop) -> None:
-    day = night.days.end + timedelta(days=100)
-    good = next(row for row in night.rows("images"))
-    _conversation(night, "empty", day, [])
-    _conversation(night, "silent", day, [("agent", "hello", [])])
-    _conversation(night, "endless", day, [("user", "x" * 1_000_000, [])])
-    _conversation(night, "odd", day, [("user", "\u202e\ufffd \U0001f4e6 where is my parcel", ["no-such-picture"])])
-    _image(night, "none", day, b"")
-    _image(night, "half", day, bytes(good["content"])[:2000])
-    _image(night, "noise", day, b"not a picture at all")
-    _image(night, "lost", day, None, "images/lost.jpg")
-    _image(night, "fine", day, bytes(good["content"]))
-    run = night.label(Days(day, day))
-    rows = {row["item_id"]: row for row in night.rows("labels", f"event_date = '{day}'")}
+@pytest.fixture(scope="module")
+def odd(night: Shop) -> Odd:
+    bad, unlike, seen = (night.days.end + timedelta(days=days) for days in (100, 70, 40))
+    good, again = night.rows("images")[:2]
+    # Known matters, so that labels vary as on any night, in words of which most are new.
+    known = [t["text"] for r in night.rows("conversations") for t in r["turns"] if t["speaker"] == "user"]
+    new = ("qwxz", "vlarg", "trompf", "gnurz", "plix", "smorp") * 4
+    texts = [f"{known[n % len(known)]} {' '.join(f'{word}{n}' for word in new)}" for n in range(60)]
+    _conversations(
+        night,
+        ("empty", bad, []),
+        ("silent", bad, [("agent", "hello", [])]),
+        ("endless", bad, [("user", "x" * 1_000_000, [])]),
+        ("odd", bad, [("user", "\u202e\ufffd \U0001f4e6 where is my parcel", ["no-such-picture"])]),
+        *((f"odd-{n}", unlike, [("user", text.replace("<image>", ""), [])]) for n, text in enumerate(texts)),
+        ("sends-it-again", seen, [("user", "look <image>", [again["image_id"]])]),
+    )
+    files = {"none": b"", "half": bytes(good["content"])[:2000], "noise": b"not a picture at all", "lost": None}
+    rows = [
+        (key, None, bad, f"sha-{key}", content, None if content is not None else "images/lost.jpg", "test", good[-1])
+        for key, content in {**files, "fine": bytes(good["content"])}.items()
+    ]
+    night.lake.append("images", night.spark.createDataFrame(rows, TABLES["images"].columns))
+    days = Days(seen, bad)
+    with console.out.capture() as told:
+        run = night.label(days)
+    return Odd(bad, unlike, seen, days, run, told.get().splitlines())
+
+
+def test_bad_items_become_error_rows_and_the_others_are_labelled(night: Shop, odd: Odd) -> None:
+    rows = {row["item_id"]: row for row in night.rows("labels", f"event_date = '{odd.bad}'")}
     assert {key: row["error_code"] for key, row in rows.items()} == {
         "empty": ErrorCode.EMPTY_DIALOGUE,
         "silent": ErrorCode.NO_USER_TURN,
@@ -294,27 +319,56 @@ def test_bad_items_become_error_rows_and_the_others_are_labelled(night: Shop) ->
         "fine": None,
     }
     assert all((row["label"] is None) == (row["error_code"] is not None) for row in rows.values())
-    assert run.counts["labelled"] == 9
-    error_rate = night.rows("batch_metrics", f"event_date = '{day}' AND task = 'scene' AND metric = 'error_rate'")
+    assert odd.run.counts["labelled"] == 9 + 60 + 1
+    error_rate = night.rows("batch_metrics", f"event_date = '{odd.bad}' AND task = 'scene' AND metric = 'error_rate'")
     assert error_rate[0]["value"] == pytest.approx(4 / 5)
-    # A file that was not there is looked for again; the other faults are final, and nothing is written twice.
+
+
+def test_a_picture_sent_in_dialogues_of_two_dates_is_seen_by_both(night: Shop, odd: Odd) -> None:
+    # The other night's five are new; one that is not there is not read.
+    assert (odd.run.counts["pictures_cached"], odd.run.counts["pictures_read"]) == (1, 5)
+    [row] = night.rows("labels", f"event_date = '{odd.seen}'")
+    assert (row["item_id"], row["error_code"]) == ("sends-it-again", None)
+
+
+def test_a_night_of_unlike_items_says_so_and_gives_a_command_that_can_be_pasted(night: Shop, odd: Odd) -> None:
+    day = odd.unlike
+    assert any(f"{day} intent: not reliable tonight (items unlike the examples" in line for line in odd.told)
+    asking = [line for line in odd.told if "label these 50 items" in line and f"--from {day}" in line]
+    [command] = [line.partition("label these 50 items: ")[2] for line in asking]
+    program, *argv = shlex.split(command)
+    args, settings = cli.parse(argv)
+    assert (program, args.job, args.start, args.end, args.n) == ("./spark-submit.sh", "sample", day, day, 50)
+    for name in ("lake", "releases", "taxonomy"):
+        assert getattr(settings, name) == getattr(night.settings, name)
+    assert settings.spark.master == night.settings.spark.master
+
+
+def test_a_fault_that_may_pass_is_asked_again_and_nothing_is_said_or_written_twice(night: Shop, odd: Odd) -> None:
+    # A file that was not there is looked for again; the other faults are final.
     assert "sha-lost" not in {row["sha256"] for row in night.rows("image_features")}
     before = night.lake.versions()
-    wanted = targets(night.lake, {"intent": "conversation", "scene": "image"}, among([day]))
-    todo = pending(night.lake, night.release.manifest.release_id, wanted, among([day]))
+    wanted = targets(night.lake, {"intent": "conversation", "scene": "image"}, within(odd.days))
+    todo = pending(night.lake, night.release.manifest.release_id, wanted, within(odd.days))
     assert with_pictures(night.lake, todo, None, "").select("item_id", "again").collect() == [("lost", True)]
-    assert night.label(Days(day, day)).counts["pending"] == 1
+    with console.out.capture() as told:
+        assert night.label(odd.days).counts["pending"] == 1
+    assert "not reliable" not in told.get()
     assert night.lake.versions() == before | {"runs": before["runs"] + 1}
+    good = next(row for row in night.rows("images", "image_id = 'fine'"))
     found = night.spark.createDataFrame([("lost", good["content"])], "image_id STRING, content BINARY")
     merging = night.lake.delta("images").alias("t").merge(found.alias("s"), "t.image_id = s.image_id")
     merging.whenMatchedUpdate(set={"content": "s.content"}).execute()
-    assert night.label(Days(day, day)).counts["pending"] == 1
+    assert night.label(odd.days).counts["pending"] == 1
     [label] = night.rows("labels", "item_id = 'lost'")
     assert (label["error_code"], label["label"] is None) == (None, label["abstained"])
     sql.views(night.lake)
-    rate = f"event_date = '{day}' AND task = 'scene' AND metric = 'error_rate'"
+    rate = f"event_date = '{odd.bad}' AND task = 'scene' AND metric = 'error_rate'"
     assert night.spark.sql(f"SELECT value FROM current_metrics WHERE {rate}").collect()[0][0] == pytest.approx(3 / 5)
-    assert night.label(Days(day, day)).counts["pending"] == 0
+    assert night.label(odd.days).counts["pending"] == 0
+
+
+def test_an_item_with_a_fault_counts_as_wrong(night: Shop, odd: Odd) -> None:
     gold = [("endless", "intent", "refund_status", "hard", None, datetime.now(UTC))]
     night.lake.upsert("gold_labels", night.spark.createDataFrame(gold, TABLES["gold_labels"].columns))
     report = evaluate(night.lake, night.settings, night.release, "hard")
@@ -322,62 +376,27 @@ def test_bad_items_become_error_rows_and_the_others_are_labelled(night: Shop) ->
     assert report["tasks"]["intent"]["weighted_f1"] == report["voters"]["linear"]["intent"]["weighted_f1"] == 0
 
 
+@pytest.mark.parametrize("because", ["narrowed", pytest.param("killed", marks=pytest.mark.slow)])
 def test_a_night_that_was_labelled_and_not_measured_gets_its_figures_from_the_next_run(
-    night: Shop, monkeypatch: pytest.MonkeyPatch
+    night: Shop, monkeypatch: pytest.MonkeyPatch, because: str
 ) -> None:
-    killed, narrowed = (night.days.end + timedelta(days=days) for days in (60, 61))
-    for key, day in (("killed", killed), ("narrowed", narrowed)):
-        _conversation(night, key, day, [("user", "where is my parcel", [])])
-    with monkeypatch.context() as patch:
-        patch.setattr(label_job.quality, "write", lambda *_, **__: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            night.label(Days(killed, killed))
-    night.label(
-        Days(narrowed, narrowed), only=night.spark.createDataFrame([("narrowed", "intent")], ["item_id", "task"])
-    )
-    both = f"event_date BETWEEN '{killed}' AND '{narrowed}'"
-    assert len(night.rows("labels", both)) == 2
-    assert night.rows("batch_metrics", both) == []
-    assert night.label(Days(killed, narrowed)).counts["pending"] == 0
-    figures = {(row["event_date"], row["metric"]) for row in night.rows("batch_metrics", both)}
-    wanted = ("rows", "estimated_weighted_f1", "likeness", "input_likeness")
-    assert {(day, metric) for day in (killed, narrowed) for metric in wanted} <= figures
+    day = night.days.end + timedelta(days=160 if because == "killed" else 161)
+    days, own = Days(day, day), f"event_date = '{day}'"
+    _conversations(night, (because, day, [("user", "where is my parcel", [])]))
+    if because == "killed":
+        with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+            patch.setattr(label_job.quality, "write", lambda *_, **__: 1 / 0)
+            night.label(days)
+    else:
+        night.label(days, only=night.spark.createDataFrame([(because, "intent")], ["item_id", "task"]))
+    assert len(night.rows("labels", own)) == 1
+    assert night.rows("batch_metrics", own) == []
+    assert night.label(days).counts["pending"] == 0
+    figures = {row["metric"] for row in night.rows("batch_metrics", own)}
+    assert {"rows", "estimated_weighted_f1", "likeness", "input_likeness"} <= figures
     before = night.lake.versions()
-    night.label(Days(killed, narrowed))
+    night.label(days)
     assert night.lake.versions() == before | {"runs": before["runs"] + 1}
-
-
-def test_a_night_of_unlike_items_says_so_and_gives_a_command_that_can_be_pasted(night: Shop) -> None:
-    day = night.days.end + timedelta(days=70)
-    # Known matters, so that labels vary as on any night, in words of which most are new.
-    known = [t["text"] for r in night.rows("conversations") for t in r["turns"] if t["speaker"] == "user"]
-    odd = ("qwxz", "vlarg", "trompf", "gnurz", "plix", "smorp") * 4
-    texts = [f"{known[n % len(known)]} {' '.join(f'{word}{n}' for word in odd)}" for n in range(60)]
-    turns = [[("user", text.replace("<image>", ""), [])] for text in texts]
-    rows = [(f"odd-{n}", day, said, "test", f"hash-odd-{n}", datetime.now(UTC)) for n, said in enumerate(turns)]
-    night.lake.append("conversations", night.spark.createDataFrame(rows, TABLES["conversations"].columns))
-    with console.out.capture() as told:
-        night.label(Days(day, day))
-    lines = told.get().splitlines()
-    assert any(f"{day} intent: not reliable tonight (items unlike the examples" in line for line in lines)
-    [command] = [line.partition("label these 50 items: ")[2] for line in lines if "label these 50 items" in line]
-    program, *argv = shlex.split(command)
-    args, settings = cli.parse(argv)
-    assert (program, args.job, args.start, args.end, args.n) == ("./spark-submit.sh", "sample", day, day, 50)
-    for name in ("lake", "releases", "taxonomy"):
-        assert getattr(settings, name) == getattr(night.settings, name)
-    assert settings.spark.master == night.settings.spark.master
-    with console.out.capture() as told:
-        night.label(Days(day, day))
-    assert "not reliable" not in told.get()
-
-
-def test_a_picture_sent_in_dialogues_of_two_dates_is_seen_by_both(night: Shop) -> None:
-    picture = night.rows("images")[0]
-    later = night.days.end + timedelta(days=40)
-    _conversation(night, "sends-it-again", later, [("user", "look <image>", [picture["image_id"]])])
-    run = night.label(Days(later, later))
-    assert (run.counts["pending"], run.counts["pictures_cached"]) == (1, 1)
 
 
 def _killed_workers() -> int:
@@ -394,12 +413,14 @@ def _killed_workers() -> int:
     return len(workers)
 
 
+@pytest.mark.slow
 def test_a_range_in_chunks_gives_the_same_labels_and_tells_that_models_were_loaded_again(
     night: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = ("item_id", "task", "label", "score")
     before = {tuple(row[name] for name in key) for row in night.rows("labels")}
-    night.lake.delta("labels").delete(f"event_date <= '{night.days.end}'")
+    days = Days(night.days.start, night.days.start + timedelta(days=1))
+    night.lake.delta("labels").delete(f"event_date <= '{days.end}'")
     small = night.settings.model_copy(update={"label": night.settings.label.model_copy(update={"chunk_rows": 5})})
     chunked = replace(night, settings=small)
     assert _killed_workers() >= 2
@@ -410,22 +431,15 @@ def test_a_range_in_chunks_gives_the_same_labels_and_tells_that_models_were_load
         chunks.append(_killed_workers() if not chunks else 0)
 
     monkeypatch.setattr(label_job, "together", lose_workers_after_the_first_chunk)
-    run = chunked.label()
-    assert len(chunks) == NIGHTS
-    assert run.counts["labelled"] > 18
+    run = chunked.label(days)
+    assert len(chunks) == 2
+    assert run.counts["labelled"] > 12
     assert (run.counts["loads"], run.counts["reloads"]) == (4, 2)  # two slots, and their workers were killed once
     [row] = night.rows("runs", f"run_id = '{run.run_id}'")
     assert (row["counts"]["loads"], row["counts"]["reloads"]) == (4, 2)
     monkeypatch.undo()
     after = {tuple(row[name] for name in key) for row in night.rows("labels")}
     assert after == before
-
-
-def test_a_label_whose_item_is_gone_is_taken_out(night: Shop) -> None:
-    victim = night.rows("conversations", f"event_date = '{night.days.start}'")[0]["conversation_id"]
-    night.lake.delta("conversations").delete(f"conversation_id = '{victim}'")
-    assert night.label().counts["orphans"] == 1
-    assert night.rows("labels", f"item_id = '{victim}'") == []
 
 
 def test_releases_that_are_missing_altered_or_foreign_are_refused(

@@ -115,7 +115,7 @@ def test_a_release_without_a_task_of_the_one_at_work_is_promoted_by_force_only(n
 
 
 def test_fit_says_which_task_has_no_gold_and_does_not_promote_what_lacks_it(night: Shop) -> None:
-    fast = night.settings.fit.model_copy(update={"voters": ["linear"]})
+    fast = night.settings.fit.model_copy(update={"voters": ("linear",)})
     gold = night.lake.version("gold_labels")
     night.lake.delta("gold_labels").delete("task = 'scene' AND split = 'train'")
     try:

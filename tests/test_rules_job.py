@@ -221,6 +221,7 @@ def test_rules_fire_alike_in_any_partitioning_and_find_words_as_the_texts_ask(sh
         assert {row["item_id"]: set(row["rules"]) for row in rows} == expected
 
 
+@pytest.mark.slow  # two fits; the search and what is learned are tested for it without Spark
 def test_ctrl_c_in_fit_gives_a_release_of_its_own_that_nothing_takes_for_whole(
     shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -191,6 +191,7 @@ def test_a_sample_goes_out_is_labelled_and_comes_back_with_the_right_splits(
         night.lake.delta("gold_labels").restoreToVersion(gold_version)
 
 
+@pytest.mark.slow
 def test_what_was_drawn_is_not_drawn_again_and_has_the_probability_of_either_draw(night: Shop, tmp_path: Path) -> None:
     nights = f"event_date BETWEEN '{night.days.start}' AND '{night.days.end}'"
     night.lake.delta("draws").delete("true")

@@ -24,6 +24,7 @@ def _granted(root: Path, script: Path, cards: int, *more: str) -> dict[str, Any]
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("spark_home")
 def test_two_tasks_at_once_see_a_card_each(tmp_path: Path) -> None:
     made_up = tmp_path / "two-cards.sh"  # no card is touched: a machine without any runs this
     made_up.write_text('#!/bin/sh\necho \'{"name": "gpu", "addresses": ["0", "1"]}\'\n')
@@ -33,6 +34,7 @@ def test_two_tasks_at_once_see_a_card_each(tmp_path: Path) -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.usefixtures("spark_home")
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_night_on_the_card_that_spark_granted(tmp_path: Path) -> None:
     address = json.loads(subprocess.run([str(FOUND)], capture_output=True, text=True, check=True).stdout)["addresses"][
