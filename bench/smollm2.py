@@ -8,6 +8,7 @@ The texts lie in ../shared. Those asked are drawn by a hash of the text; those t
 
 import argparse
 import json
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -34,8 +35,11 @@ def main() -> None:
     parser.add_argument("--examples", nargs="*", type=int, default=[5, 10, 20], help="taught of each of eight labels")
     parser.add_argument("--zero-shot", nargs="*", default=["bitext", "banking77"], help="data sets with all labels")
     parser.add_argument("--shots", nargs="*", type=int, default=[1, 4], help="shown in the prompt of each, untaught")
+    parser.add_argument("--paraphrases", type=int, default=0, help="wordings that the model writes of each example")
     parser.add_argument("--looks", type=int, default=2, help="times that every example is looked at")
     args = parser.parse_args()
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("kdsl.models.paraphrase").setLevel(logging.INFO)
     figures = []
     for name, value, seconds in _measured(args):
         print(f"{name}: {value}; {seconds:.0f} s of the processor", flush=True)
@@ -64,7 +68,12 @@ def _measured(args: argparse.Namespace) -> Iterator[tuple[str, Estimate, float]]
         learn = _first(data.gold, known, n)
         yield f"bitext, {TAUGHT} labels, {n} a label shown", *_asked(task, data.texts, data.gold, rows, shown, learn)
     for n, learn in taught.items():
-        for way, augment in (("LoRA", PLAIN), ("LoRA and augmentation", AugmentSettings())):
+        ways = {"LoRA": PLAIN, "LoRA and augmentation": AugmentSettings()}
+        if args.paraphrases:
+            ways["LoRA and paraphrases"] = PLAIN.model_copy(
+                update={"paraphrases": args.paraphrases, "paraphrase": AugmentSettings().paraphrase}
+            )
+        for way, augment in ways.items():
             lora = LoraSettings(
                 rate=5e-4,
                 steps=len(learn) * args.looks // 8,

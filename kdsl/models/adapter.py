@@ -36,6 +36,7 @@ class Adapted(BaseModel):
     vision: bool
     steps: int  # after which it was taken
     score: float  # held-out weighted F1, mean over the tasks
+    paraphrases: int = 0  # wordings by the model itself that it learned from too
     curve: tuple[Progress, ...] = ()  # every look, with the mean loss since the one before
 
 

@@ -34,6 +34,10 @@ class AugmentSettings(BaseModel):
     mask_entities: float = Field(0.5, ge=0, le=1, description="put other digits into order numbers, sums and dates")
     rephrase: float = Field(0.3, ge=0, le=1, description="greet or thank around a shopper's turn, or drop its case")
     drop_words: float = Field(0.2, ge=0, le=1, description="leave out one word in eight of a shopper's turns")
+    paraphrases: int = Field(
+        0, ge=0, le=16, description="wordings of each example that the model itself is asked to write; 0: none"
+    )
+    paraphrase: float = Field(0.5, ge=0, le=1, description="put one of these wordings, where any passed the filter")
     pictures: float = Field(0.7, ge=0, le=1, description="crop, scale, recolour and compress a picture")
     shuffle_codes: float = Field(0.5, ge=0, le=1, description="steps in which labels change their codes and places")
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TypeVar
 
@@ -39,13 +39,17 @@ class Shown:
 
 @dataclass(frozen=True)
 class Course:
-    """A lesson ready to be drawn from: examples by label, and the held-out ones. All orders follow from hashes."""
+    """A lesson ready to be drawn from: examples by label, and the held-out ones. All orders follow from hashes.
+
+    `wordings` are other tellings of examples by item id, see `kdsl.models.paraphrase`.
+    """
 
     task: Task
     by_label: Mapping[int, tuple[Item, ...]]
     held_out: tuple[Item, ...]
     held_gold: tuple[str, ...]
     pictures: Mapping[str, Scaled]
+    wordings: Mapping[str, tuple[Item, ...]] = field(default_factory=dict)
 
     def draw(self, seed: int, step: int, rows: int, how: AugmentSettings, pixels: Pixels | None) -> list[Shown]:
         """The examples of one step, a function of seed and step: each label in turn, each item of a label in turn."""
@@ -61,7 +65,8 @@ class Course:
         return shown
 
     def _changed(self, item: Item, label: int, dice: Random, how: AugmentSettings, pixels: Pixels | None) -> Shown:
-        told = augment.item(item, dice, how)
+        others = self.wordings.get(item.item_id)
+        told = augment.item(dice.choice(others) if others and dice.random() < how.paraphrase else item, dice, how)
         seen: dict[str, Scaled] = {}
         names = []
         for picture in told.pictures:

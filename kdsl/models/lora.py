@@ -79,6 +79,7 @@ def post_train(
         vision=settings.vision,
         steps=state.best_step,
         score=round(max(0.0, state.best_score), 6),
+        paraphrases=sum(len(kept) for one in run.courses for kept in one.wordings.values()),
         curve=tuple(state.curve),
     )
     adapter.put(run.wrapped, state.best)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdsl.metrics import weighted_f1
-from kdsl.models import adapter, prefix, progress, sight
+from kdsl.models import adapter, paraphrase, prefix, progress, sight
 from kdsl.models.averaged import Mean
 from kdsl.models.batching import Encoded, collate
 from kdsl.models.codes import codes
@@ -179,7 +179,9 @@ class Tuning:
             [lesson.groups[at] for at in kept],
             lesson.contents,
         )
-        return course(readable, pictures, share=self.settings.held_out, seed=self.seed)
+        made = course(readable, pictures, share=self.settings.held_out, seed=self.seed)
+        wanted = self.settings.augment.paraphrases
+        return paraphrase.told(self.scorer, made, wanted, self.seed) if wanted else made
 
     def _loss(self, one: Course, step: int) -> "torch.Tensor":
         import torch

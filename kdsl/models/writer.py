@@ -1,24 +1,39 @@
-"""Free text from a local checkpoint, for proposals of rules and nothing else: labels are scored, never generated."""
+"""Free text from a local checkpoint, for proposals of rules and for paraphrases: labels are scored, never generated."""
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from kdsl.models.checkpoint import Loaded, device_of, load
 
 MAX_NEW_TOKENS = 120
 MAX_PROMPT_TOKENS = 2_000
+TEMPERATURE = 0.8  # of answers that are drawn
+PENALTY = 1.1  # small models say one word for ever; not where they are drawn, which shall say the prompt's words again
 UNSEEN_PIXELS = 3_136  # no picture is shown, but a model that sees wants to know a size
 
 
 @dataclass(frozen=True)
 class Writer:
-    """Answers a prompt greedily, so that the same prompt has the same answer."""
+    """Answers a prompt: greedily, so that the same prompt has the same answer, or with several drawn by a seed."""
 
     loaded: Loaded
     max_new_tokens: int = MAX_NEW_TOKENS
 
     def __call__(self, prompt: str) -> str:
         """How the answer goes on from the last line of the prompt; of a prompt that is too long the beginning goes."""
+        (said,) = self._answers(prompt, do_sample=False, repetition_penalty=PENALTY)
+        return said
+
+    def several(self, prompt: str, n: int, seed: int) -> list[str]:
+        """The same `n` times, each drawn; on CPU a function of prompt and seed."""
+        import torch
+
+        torch.manual_seed(seed)
+        how = {"temperature": TEMPERATURE, "top_p": 0.95, "top_k": 0}
+        return self._answers(prompt, do_sample=True, num_return_sequences=n, **how)
+
+    def _answers(self, prompt: str, **how: Any) -> list[str]:
         import torch
 
         model, tokenizer = self.loaded.model, self.loaded.tokenizer
@@ -36,11 +51,11 @@ class Writer:
             said = model.generate(
                 **rows,
                 max_new_tokens=self.max_new_tokens,
-                do_sample=False,
-                repetition_penalty=1.1,  # small models say one word for ever
                 pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
+                **how,
             )
-        return str(tokenizer.decode(said[0, rows["input_ids"].shape[1] :], skip_special_tokens=True))
+        new = said[:, rows["input_ids"].shape[1] :]
+        return [str(text) for text in tokenizer.batch_decode(new, skip_special_tokens=True)]
 
 
 @lru_cache(maxsize=1)
