@@ -58,6 +58,11 @@ def main() -> None:
         {"bench": f"{args.model}: own adapter less joint one, {task}", **asdict(found.gain(task))}
         for task in found.tasks
     ]
+    for name, of in (
+        ("own adapter and rules less own", found.rules_gain),
+        ("own adapter and rules less joint", found.whole_gain),
+    ):
+        figures += [{"bench": f"{args.model}: {name}, {task}", **asdict(of(task))} for task in found.tasks]
     figures += [{"bench": f"{args.model}: cosine of the tasks' {of}s", **asdict(found.cosine(of))} for of in OF]
     print(json.dumps(figures))
 

@@ -72,10 +72,15 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
             raise ConfigError(f"--taxonomy: {len(lessons)} task of {wanted.name!r} has examples; a see-saw needs two.")
         with log.stage("train"):
             begin = partial(Scorer.to_train, model.model)
-            runs = [
-                partial(seesaw_runs.measure, begin, lessons, model.lora, (settings.fit.seed + nth,), voter=args.model)
-                for nth in range(args.seeds)
-            ]
+            measure = partial(
+                seesaw_runs.measure,
+                begin,
+                lessons,
+                model.lora,
+                voter=args.model,
+                rules_budget=settings.fit.rules_budget,
+            )
+            runs = [partial(measure, seeds=(settings.fit.seed + nth,)) for nth in range(args.seeds)]
             found = SeeSaw.joined(post_training.each(spark, settings, runs))
         if parent is not None:
             log.release_id = keep(lake, settings, parent, found).manifest.release_id
@@ -89,6 +94,9 @@ def report(found: SeeSaw, folder: Path) -> None:
     seesaw_plot.draw(found, folder / "seesaw.svg")
     for task in found.tasks:
         console.say(f"  {task:<8} own adapter less joint one, held-out weighted F1 {_figure(found.gain(task))}")
+        if found.with_rules:
+            console.say(f"  {'':<8} with rules beside its own, less without {_figure(found.rules_gain(task))}")
+            console.say(f"  {'':<8} with rules beside its own, less joint one {_figure(found.whole_gain(task))}")
     for of in OF:
         console.say(f"  cosine between the tasks' {of}s {_figure(found.cosine(of))}")
     console.say(f"{found.verdict()} All of it in {folder / 'seesaw.json'}, drawn in {folder / 'seesaw.svg'}.")

@@ -59,6 +59,8 @@ class SeeSaw:
     conflicts: tuple[Conflict, ...]
     voter: str = ""
     """Whose base model and settings were used."""
+    with_rules: tuple[Look, ...] = ()
+    """At the last step, each adapter pooled with rules (`kdsl.seesaw_rules`)."""
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
@@ -70,6 +72,7 @@ class SeeSaw:
             tuple(look for part in parts for look in part.looks),
             tuple(one for part in parts for one in part.conflicts),
             first.voter,
+            tuple(look for part in parts for look in part.with_rules),
         )
 
     @property
@@ -79,13 +82,31 @@ class SeeSaw:
 
     def gain(self, task: str) -> Estimate:
         """Weighted F1 at the last step, own adapter less joint one: over seeds, see `interval`."""
-        last = {(look.seed, look.adapter): look.score for look in self.looks if look.task == task}
-        return interval([last[seed, task] - last[seed, JOINT] for seed in self.seeds])
+        return self._difference((self.looks, task), (self.looks, JOINT), task)
+
+    def rules_gain(self, task: str) -> Estimate:
+        """The same, own adapter with rules beside it less own adapter alone; needs `with_rules`."""
+        return self._difference((self.with_rules, task), (self.looks, task), task)
+
+    def whole_gain(self, task: str) -> Estimate:
+        """The same, own adapter with rules beside it less joint adapter alone: what decoupling gives in all."""
+        return self._difference((self.with_rules, task), (self.looks, JOINT), task)
+
+    def _difference(self, one: tuple[Sequence[Look], str], other: tuple[Sequence[Look], str], task: str) -> Estimate:
+        last = [
+            {look.seed: look.score for look in looks if (look.adapter, look.task) == (adapter, task)}
+            for looks, adapter in (one, other)
+        ]
+        return interval([last[0][seed] - last[1][seed] for seed in self.seeds])
 
     def curve(self, adapter: str, task: str) -> tuple[Estimate, ...]:
         """Held-out weighted F1 of a task at each of `steps`: over seeds, see `interval`."""
         looks = [look for look in self.looks if (look.adapter, look.task) == (adapter, task)]
         return tuple(interval([look.score for look in looks if look.step == step]) for step in self.steps)
+
+    def with_rules_at_last(self, task: str) -> Estimate:
+        """Held-out weighted F1 of a task's own adapter pooled with rules, at the last step; needs `with_rules`."""
+        return interval([look.score for look in self.with_rules if (look.adapter, look.task) == (task, task)])
 
     def cosine(self, of: str, layer: str | None = None) -> Estimate:
         """The cosine, mean over tasks, steps and layers (or of one layer) of a seed: over seeds, see `interval`."""
@@ -113,6 +134,11 @@ class SeeSaw:
         told = {
             "verdict": self.verdict(),
             "gains": {task: asdict(self.gain(task)) for task in self.tasks},
+            **{
+                name: {task: asdict(of(task)) for task in self.tasks}
+                for name, of in (("gains_by_rules", self.rules_gain), ("gains_in_all", self.whole_gain))
+                if self.with_rules
+            },
             "cosines": {of: asdict(self.cosine(of)) for of in OF if self.layers(of)},
         }
         return json.dumps(told | asdict(self), indent=1) + "\n"

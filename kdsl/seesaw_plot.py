@@ -20,6 +20,10 @@ def draw(found: SeeSaw, target: Path) -> None:
             label = "one adapter for all" if name == JOINT else "an adapter of its own"
             axis.plot(found.steps, [one.value for one in curve], style, label=label)
             axis.fill_between(found.steps, [one.low for one in curve], [one.high for one in curve], alpha=0.15)
+        if found.with_rules:
+            one = found.with_rules_at_last(task)
+            reach = [[one.value - one.low], [one.high - one.value]]
+            axis.errorbar([found.steps[-1]], [one.value], reach, fmt="D", capsize=3, label="its own, beside rules")
         axis.set(title=task, xlabel="steps of this task", ylabel="held-out weighted F1", ylim=(0, 1))
         axis.legend(fontsize=8)
     last = axes[-1]

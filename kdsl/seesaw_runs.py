@@ -1,7 +1,8 @@
 """The runs behind a see-saw: adapters trained jointly and one a task, with what is measured on the way.
 
 From the same base model, with the same seed, examples and steps a task. At every look: held-out weighted F1 of each
-task, and the cosine of the tasks' gradients by layer. At the end: the cosine of what training added to the weights.
+task, and the cosine of the tasks' gradients by layer. At the end: the cosine of what training added to the weights, and
+what each task reads with rules beside its adapter.
 """
 
 import logging
@@ -10,12 +11,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from kdsl import seesaw_rules
 from kdsl.errors import ConfigError
 from kdsl.models import adapter
 from kdsl.models.lessons import Lesson
 from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings
-from kdsl.models.tuning import Tuning
+from kdsl.models.tuning import HeldOut, Tuning
+from kdsl.models.voter import LogProbs
+from kdsl.rules.learn import BUDGET
 from kdsl.seesaw import JOINT, Conflict, Look, SeeSaw
 
 if TYPE_CHECKING:
@@ -34,6 +38,7 @@ def measure(
     seeds: Iterable[int],
     *,
     voter: str = "",
+    rules_budget: int = BUDGET,
 ) -> SeeSaw:
     """Train and look; every run begins with a model fresh from `load`. Every look is logged as it is taken.
 
@@ -43,6 +48,7 @@ def measure(
         settings: steps are those that each task gets; early stopping is off, so that budgets are equal.
         seeds: of everything drawn.
         voter: whose base model it is.
+        rules_budget: steps of the search for rules, a label.
 
     Raises:
         ValueError: fewer than two tasks, or nothing is held out.
@@ -51,6 +57,7 @@ def measure(
     if len(lessons) < 2 or settings.held_out <= 0:
         raise ValueError(f"a see-saw needs two tasks and held-out examples; {len(lessons)} tasks, {settings.held_out}")
     looks: list[Look] = []
+    with_rules: list[Look] = []
     conflicts: list[Conflict] = []
     tasks = tuple(lesson.task.name for lesson in lessons)
 
@@ -62,35 +69,40 @@ def measure(
     used = tuple(seeds)
     for seed in used:
         run = Tuning(load(), lessons, settings, seed)
-        for one in run.courses:
-            if not one.held_out:
+        for course in run.courses:
+            if not course.held_out:
                 raise ConfigError(
-                    f"seesaw: task {one.task.name!r} has too few examples to hold out {settings.held_out:g} of each "
+                    f"seesaw: task {course.task.name!r} has too few examples to hold out {settings.held_out:g} of each "
                     "label's; ingest more of them, or raise lora.held_out of the model."
                 )
-        for step, score in _steps(run, settings, len(lessons)):
-            for task, value in score.items():
-                note(Look(seed, JOINT, task, step, value))
+        said: dict[str, dict[str, LogProbs]] = {task: {} for task in tasks}
+        for step, found in _steps(run, settings, len(lessons)):
+            for task, one in found.items():
+                note(Look(seed, JOINT, task, step, one.score))
+                said[task][JOINT] = one.log_probs
             for layer, pair, cosine in _cosines(run.gradients(step)):
                 conflicts.append(Conflict(seed, "gradient", pair, layer, step, cosine))
         updates = {}
-        for lesson in lessons:
+        for task, lesson in zip(tasks, lessons, strict=True):
             run = Tuning(load(), [lesson], settings, seed)
-            for step, score in _steps(run, settings, 1):
-                note(Look(seed, lesson.task.name, lesson.task.name, step, score[lesson.task.name]))
-            updates[lesson.task.name] = adapter.weights(run.wrapped)
+            for step, found in _steps(run, settings, 1):
+                note(Look(seed, task, task, step, found[task].score))
+                said[task][task] = found[task].log_probs
+            updates[task] = adapter.weights(run.wrapped)
+            pooled = seesaw_rules.beside(run.courses[0], said[task], seed=seed, budget=rules_budget)
+            with_rules += [Look(seed, name, task, settings.steps, score) for name, score in pooled.items()]
         for layer, pair, cosine in _update_cosines(updates):
             conflicts.append(Conflict(seed, "update", pair, layer, settings.steps, cosine))
-    return SeeSaw(tasks, used, tuple(looks), tuple(conflicts), voter)
+    return SeeSaw(tasks, used, tuple(looks), tuple(conflicts), voter, tuple(with_rules))
 
 
-def _steps(run: Tuning, settings: LoraSettings, tasks: int) -> Iterable[tuple[int, dict[str, float]]]:
-    """Train; at every look the step, as one task counts it, and the held-out scores."""
+def _steps(run: Tuning, settings: LoraSettings, tasks: int) -> Iterable[tuple[int, dict[str, HeldOut]]]:
+    """Train; at every look the step, as one task counts it, and how the held-out examples are read."""
     for step in range(settings.steps):
         for turn in range(tasks):
             run.step(step * tasks + turn)
         if (step + 1) % settings.evaluate_every == 0 or step + 1 == settings.steps:
-            yield step + 1, {task: found.score for task, found in run.held_out().items()}
+            yield step + 1, run.held_out()
 
 
 def _cosines(by_task: Mapping[str, "Tensors"]) -> Iterable[tuple[str, tuple[str, str], float]]:

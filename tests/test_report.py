@@ -162,7 +162,8 @@ def swinging(tasks: tuple[str, ...], gain: float, seeds: int = 3) -> SeeSaw:
             for of in ("gradient", "update"):
                 cosine = float(dice.normal(0.1, 0.05))
                 conflicts.append(Conflict(seed, of, (tasks[0], tasks[-1]), f"language {at:02d}", 60, cosine))
-    return SeeSaw(tasks, tuple(range(seeds)), tuple(looks), tuple(conflicts), "large")
+    beside = tuple(replace(look, score=look.score + 0.05) for look in looks if look.step == 60)
+    return SeeSaw(tasks, tuple(range(seeds)), tuple(looks), tuple(conflicts), "large", beside)
 
 
 LONG = tuple(f"a_label_with_a_rather_long_name_{n}" for n in range(31))

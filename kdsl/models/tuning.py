@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kdsl.errors import BadRow
 from kdsl.metrics import weighted_f1
-from kdsl.models import adapter, paraphrase, prefix, progress, sight
+from kdsl.models import adapter, prefix, progress, sight
 from kdsl.models.averaged import Mean
 from kdsl.models.batching import Encoded, collate
 from kdsl.models.codes import codes
-from kdsl.models.lessons import Course, Lesson, Shown, course
+from kdsl.models.lessons import Course, Lesson, Shown
 from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings
-from kdsl.models.pixels import Decoder, finished
+from kdsl.models.prepared import prepared
 from kdsl.models.progress import State
 from kdsl.models.trie import Trie
+from kdsl.models.voter import LogProbs
 
 if TYPE_CHECKING:
     import torch
@@ -30,10 +32,11 @@ UNREAD = -50.0  # log-probability of a held-out item that does not fit in
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Weighted F1 on held-out examples, and the sum of the right labels' log-probabilities."""
+    """Weighted F1 on held-out examples, the sum of the right labels' log-probabilities, and all of them (n, labels)."""
 
     score: float
     likelihood: float
+    log_probs: LogProbs
 
 
 class Tuning:
@@ -43,7 +46,7 @@ class Tuning:
         import torch
 
         self.scorer, self.settings, self.seed = scorer, settings, seed
-        self.courses = [self._course(lesson) for lesson in lessons]
+        self.courses = [prepared(scorer, lesson, settings, seed) for lesson in lessons]
         self.identity = progress.identity(scorer.loaded.fingerprint, lessons, settings, seed)
         model = scorer.loaded.model
         self.wrapped = adapter.wrap(
@@ -108,7 +111,7 @@ class Tuning:
             names = one.task.label_names
             score = weighted_f1(one.held_gold, [names[int(at)] for at in said.argmax(1)])
             right = sum(float(said[row, names.index(gold)]) for row, gold in enumerate(one.held_gold))
-            found[one.task.name] = HeldOut(score, right)
+            found[one.task.name] = HeldOut(score, right, scored.log_probs)
         self.scorer.forget()
         return found
 
@@ -166,30 +169,17 @@ class Tuning:
             value.requires_grad_(False)
         self.scorer.forget()
 
-    def _course(self, lesson: Lesson) -> Course:
-        decoder = Decoder(self.scorer.pixels, self.scorer.settings.threads)
-        names = sorted({picture.sha256 for one in lesson.items for picture in one.pictures})
-        pictures, _ = finished(decoder.start(names, lesson.contents))
-        decoder.close()
-        kept = [at for at, one in enumerate(lesson.items) if one.turns or one.pictures[0].sha256 in pictures]
-        readable = Lesson(
-            lesson.task,
-            [lesson.items[at] for at in kept],
-            [lesson.gold[at] for at in kept],
-            [lesson.groups[at] for at in kept],
-            lesson.contents,
-        )
-        made = course(readable, pictures, share=self.settings.held_out, seed=self.seed)
-        wanted = self.settings.augment.paraphrases
-        return paraphrase.told(self.scorer, made, wanted, self.seed) if wanted else made
-
     def _loss(self, one: Course, step: int) -> "torch.Tensor":
         import torch
 
         model = self.scorer.loaded.model
-        shown = one.draw(self.seed, step, self.settings.rows, self.settings.augment, self.scorer.pixels)
+        drawn = one.draw(self.seed, step, self.settings.rows, self.settings.augment, self.scorer.pixels)
         shared, trie, room = self._asked(one, step)
-        encoded = [self._encoded(example, room, trie.paths[example.label][:-1]) for example in shown]
+        both = [(example, self._encoded(example, room, trie.paths[example.label][:-1])) for example in drawn]
+        shown = [example for example, fits in both if fits]
+        encoded = [fits for _, fits in both if fits]
+        if not shown:
+            return torch.zeros((), requires_grad=True)
         batch = collate(encoded, self.scorer.pad)
         pictures = {name: scaled for example in shown for name, scaled in example.pictures.items()}
         wanted = {name: pictures[name] for name in batch.pictures}
@@ -217,9 +207,12 @@ class Tuning:
         shared = self.scorer.prompter.shared(one.task, known, order)
         return shared, Trie.of([known[place] for place in order]), plan.room
 
-    def _encoded(self, example: Shown, room: int, begun: tuple[int, ...]) -> Encoded:
-        """The item, with the tokens of its code behind it that lead to the last one."""
-        item = self.scorer.encode(example.item, example.pictures, room)
+    def _encoded(self, example: Shown, room: int, begun: tuple[int, ...]) -> Encoded | None:
+        """The item, with the tokens of its code behind it that lead to the last one; None: told so it does not fit."""
+        try:
+            item = self.scorer.encode(example.item, example.pictures, room)
+        except BadRow:
+            return None
         return replace(item, ids=item.ids + begun, kinds=item.kinds + (0,) * len(begun)) if begun else item
 
 

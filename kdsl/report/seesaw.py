@@ -28,6 +28,7 @@ def seesaw(found: SeeSaw | None) -> Markup:
         tag("div", *plots, class_="plots"),
         tag("h3", "What an adapter of its own gives over the shared one"),
         _rows((task, found.gain(task)) for task in found.tasks),
+        _rules(found),
         tag("h3", "Do the tasks pull against each other?"),
         _rows((f"cosine of the {of}s", found.cosine(of)) for of in OF if found.layers(of)),
         tag(
@@ -35,6 +36,19 @@ def seesaw(found: SeeSaw | None) -> Markup:
             "Below 0, what one task learns undoes the other; at 0 they have nothing to do with each other.",
             class_="soft",
         ),
+    )
+
+
+def _rules(found: SeeSaw) -> Markup:
+    if not found.with_rules:
+        return joined()
+    told = "Rules learned from the same examples; calibration and weights are cross-fitted on the held-out ones."
+    return joined(
+        tag("h3", "What rules beside it give over an adapter of its own alone"),
+        _rows((task, found.rules_gain(task)) for task in found.tasks),
+        tag("h3", "Both together over the shared adapter"),
+        _rows((task, found.whole_gain(task)) for task in found.tasks),
+        tag("p", told, class_="soft"),
     )
 
 

@@ -22,7 +22,7 @@ from kdsl.models.lessons import Lesson, course
 from kdsl.models.lora import post_train
 from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings, MllmSettings
-from kdsl.models.mllm_voter import fit_of
+from kdsl.models.mllm_voter import MllmVoter, fit_of
 from kdsl.models.tuning import Tuning
 from kdsl.models.voter import Voter
 
@@ -165,6 +165,31 @@ def test_a_killed_run_goes_on_to_the_same_adapter(settings, intent, tmp_path, mo
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+def test_a_voter_that_was_cut_off_goes_on_where_its_settings_say(settings, intent, tmp_path, monkeypatch):
+    given, steps, true_step = lesson(intent), [], Tuning.step
+    lora = QUICK.model_copy(update={"steps": 12, "save_every": 5})
+
+    def cut(self: Tuning, step: int) -> float:
+        if step == 7 and steps.count(6) == 1:
+            raise KeyboardInterrupt
+        steps.append(step)
+        return true_step(self, step)
+
+    def fitted(**more: str) -> MllmVoter:
+        told = MllmSettings(**settings.model_dump(), lora=lora, **more)
+        return fit_of("small")(intent, given.items, given.gold, given.groups, seed=1, small=told)
+
+    monkeypatch.setattr(Tuning, "step", cut)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(unfinished=str(tmp_path))
+    assert list(tmp_path.rglob("step-00000005"))
+    again = fitted(unfinished=str(tmp_path))
+    assert steps == [*range(7), *range(5, 12)]
+    assert not list(tmp_path.iterdir())
+    assert again.files == fitted().files
+    assert steps[-12:] == list(range(12))
+
+
 def test_the_last_adapters_are_averaged_where_nothing_is_held_out(settings, intent, tmp_path):
     told = QUICK.model_copy(update={"steps": 4, "average": 0.5, "held_out": 0.0})
     post_train(Scorer.load(settings), [lesson(intent)], told, seed=1, folder=tmp_path)
@@ -211,6 +236,43 @@ def test_near_duplicates_are_held_out_together_and_labels_come_in_turn(intent):
         assert sorted(example.label for example in shown) == [0, 0, 1, 1, 2, 2, 3, 3]
     ids = [example.item.item_id for shown in drawn[:3] for example in shown]
     assert len(set(ids)) == len(ids) == 24  # everything once before anything twice
+
+
+def test_examples_that_do_not_fit_are_left_out_and_counted(settings, intent, contents, pictures, tmp_path, caplog):
+    """A picture in the last message cannot be cut; changed, an example may not fit that did."""
+    given = lesson(intent)
+    name = max(pictures, key=lambda item: len(contents[item.pictures[0].sha256])).pictures[0].sha256
+    seen = replace(pictures[0].pictures[0], sha256=name)
+    large = [
+        replace(item, turns=(replace(item.turns[0], image_ids=("one",)), item.turns[1]), pictures=(seen,))
+        if at in (0, 7)
+        else item
+        for at, item in enumerate(given.items)
+    ]
+    short = settings.model_copy(update={"own_tokens": 40, "max_pixels": 57_600, "min_pixels": 57_600})
+    told = QUICK.model_copy(update={"steps": 6, "augment": AugmentSettings(rephrase=1.0, mask_entities=1.0)})
+    facts = post_train(
+        Scorer.load(short), [replace(given, items=large, contents=contents)], told, seed=1, folder=tmp_path
+    )
+    assert facts.steps > 0
+    (said,) = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert said == (
+        "post-training on intent: 2 of 24 examples are left out: no picture that can be read, or more than 40 tokens "
+        "(own_tokens)"
+    )
+    none = settings.model_copy(update={"own_tokens": 17})
+    with pytest.raises(ConfigError, match="examples of 0 labels"):
+        post_train(
+            Scorer.load(none), [replace(given, items=[large[0]] * 24, contents=contents)], told, seed=1, folder=tmp_path
+        )
+
+
+def test_a_step_of_which_nothing_fits_teaches_nothing(settings, intent, monkeypatch):
+    run = Tuning(Scorer.load(settings), [lesson(intent)], QUICK, 1)
+    before = {name: value.clone() for name, value in adapter.weights(run.wrapped).items()}
+    monkeypatch.setattr(Tuning, "_encoded", lambda *_: None)
+    assert run.step(0) == 0.0
+    assert all((value == before[name]).all() for name, value in adapter.weights(run.wrapped).items())
 
 
 def test_one_label_alone_teaches_nothing(intent):

@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from jobs import seesaw, votes
+from jobs import registry, seesaw, votes
 from jobs.evaluate import evaluate
 from jobs.fit import fit
 from jobs.items import shown, targets, with_pictures, within
@@ -26,6 +26,7 @@ from kdsl.manifest import file_sha256
 from kdsl.models import mllm_voter
 from kdsl.models.mllm import Scorer
 from kdsl.release import Release
+from kdsl.seesaw import FILE, read
 from tests import tiny_model
 from udfs.predict import PREDICTED, predict_batches
 
@@ -238,3 +239,27 @@ def test_a_seesaw_needs_examples_to_hold_out(shop, tmp_path: Path):
         seesaw.run(lake.spark, settings, Namespace(model="large", seeds=2, into=str(tmp_path)))
     with pytest.raises(ConfigError, match="--seeds: 1 given"):
         seesaw.run(lake.spark, settings, Namespace(model="small", seeds=1, into=str(tmp_path)))
+
+
+@pytest.mark.slow
+def test_a_seesaw_is_measured_drawn_and_kept_in_a_child(shop, night, tmp_path: Path, capsys):
+    lake, settings = shop
+    lake.upsert("gold_labels", lake.df("gold_labels").withColumn("split", F.lit("train")))  # two pictures a scene
+    lora = {"rank": 2, "steps": 2, "evaluate_every": 1, "rows": 2, "held_out": 0.5}
+    told = settings.fit.model_dump() | {"rules_budget": 5, "small": settings.fit.small.model_dump() | {"lora": lora}}
+    settings = settings.model_copy(update={"fit": settings.fit.model_validate(told)})
+    shutil.copytree(night.release.path, Path(settings.releases) / night.release.path.name)
+    seesaw.run(lake.spark, settings, Namespace(model="small", seeds=2, into=str(tmp_path), release=""))
+    found = read(tmp_path / FILE)
+    assert {(look.seed, look.adapter, look.task, look.step) for look in found.looks} == {
+        (settings.fit.seed + nth, adapter, task, step)
+        for nth in (0, 1) for task in TASKS for adapter in ("joint", task) for step in (1, 2)
+    }  # fmt: skip
+    assert len(found.with_rules) == 8
+    assert "<svg" in (tmp_path / "seesaw.svg").read_text()
+    said = capsys.readouterr().out
+    assert "with rules beside its own, less joint one" in said
+    assert found.verdict() in said
+    child = registry.find(lake, settings, "")
+    assert child.manifest.parent == night.release.manifest.release_id
+    assert child.seesaw() == found

@@ -1,17 +1,20 @@
 """The see-saw: equal budgets, honest intervals, cosines that are what they claim."""
 
+import json
 import math
 from functools import partial
+from random import Random
 
 import numpy as np
 import pytest
 import torch
 
 from jobs import post_training
-from kdsl import seesaw, seesaw_plot, seesaw_runs
+from kdsl import seesaw, seesaw_plot, seesaw_rules, seesaw_runs
 from kdsl.config import Settings
+from kdsl.dialogue import Item, Turn
 from kdsl.models.augment import AugmentSettings
-from kdsl.models.lessons import Lesson
+from kdsl.models.lessons import Lesson, course
 from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings
 from kdsl.seesaw import Look, SeeSaw
@@ -30,7 +33,7 @@ def test_joint_and_own_adapters_get_the_same_budget_and_every_layer_is_compared(
     )
     asked = dialogues[:12]
     talks = Lesson(intent, asked, [("where", "cancel")[at % 2] for at in range(12)], _ids(asked), contents)
-    found = seesaw_runs.measure(lambda: Scorer.load(settings), [talks, scenes], SETTINGS, seeds=(1, 2))
+    found = seesaw_runs.measure(lambda: Scorer.load(settings), [talks, scenes], SETTINGS, seeds=(1, 2), rules_budget=5)
     steps = {(look.seed, look.adapter, look.task, look.step) for look in found.looks}
     assert steps == {
         (seed, adapter, task, step)
@@ -39,12 +42,15 @@ def test_joint_and_own_adapters_get_the_same_budget_and_every_layer_is_compared(
         for adapter in ("joint", task)
         for step in (2, 4)
     }
-    assert all(0 <= look.score <= 1 for look in found.looks)
+    assert all(0 <= look.score <= 1 for look in found.looks + found.with_rules)
+    beside = [(look.seed, look.adapter, look.task, look.step) for look in found.with_rules]
+    assert sorted(beside) == sorted(at for at in steps if at[3] == 4)
     assert {one.of for one in found.conflicts} == {"gradient", "update"}
     assert {one.layer for one in found.conflicts} == {"language 00", "language 01"}
     assert all(-1.001 <= one.cosine <= 1.001 for one in found.conflicts)
     begin = partial(Scorer.load, settings)
-    runs = [partial(seesaw_runs.measure, begin, [talks, scenes], SETTINGS, (seed,)) for seed in (1, 2)]
+    measure = partial(seesaw_runs.measure, begin, [talks, scenes], SETTINGS, rules_budget=5)
+    runs = [partial(measure, seeds=(seed,)) for seed in (1, 2)]
     assert SeeSaw.joined(post_training.each(spark, Settings(), runs)) == found  # in Spark tasks as in this process
     seesaw_plot.draw(found, tmp_path / "seesaw.svg")
     assert "<svg" in (tmp_path / "seesaw.svg").read_text()
@@ -72,10 +78,11 @@ def test_the_cosine_of_updates_is_that_of_the_products():
     ]
 
 
-def _made(own, joint):
+def _made(own, joint, with_rules=()):
     looks = [Look(seed, "joint", "t", 9, value) for seed, value in enumerate(joint)]
     looks += [Look(seed, "t", "t", 9, value) for seed, value in enumerate(own)]
-    return SeeSaw(("t",), tuple(range(len(own))), tuple(looks), ())
+    beside = tuple(Look(seed, "t", "t", 9, value) for seed, value in enumerate(with_rules))
+    return SeeSaw(("t",), tuple(range(len(own))), tuple(looks), (), "large", beside)
 
 
 def test_a_seesaw_is_claimed_only_where_the_interval_says_so():
@@ -85,6 +92,35 @@ def test_a_seesaw_is_claimed_only_where_the_interval_says_so():
     gain = _made([0.5, 0.7], [0.4, 0.4]).gain("t")
     assert gain.value == pytest.approx(0.2)
     assert gain.high - gain.value == pytest.approx(12.706 * np.std([0.1, 0.3], ddof=1) / math.sqrt(2))
+
+
+def test_what_rules_give_is_told_beside_what_an_adapter_of_its_own_gives():
+    found = _made([0.5, 0.7], [0.4, 0.4], [0.8, 0.8])
+    assert found.rules_gain("t").value == pytest.approx(0.2)
+    assert found.whole_gain("t").value == pytest.approx(0.4)
+    assert found.with_rules_at_last("t").value == pytest.approx(0.8)
+    told = json.loads(found.to_json())
+    assert told["gains_in_all"]["t"]["value"] == pytest.approx(0.4)
+    assert "gains_in_all" not in json.loads(_made([0.5, 0.7], [0.4, 0.4]).to_json())  # as older releases hold it
+
+
+def test_rules_answer_what_an_adapter_cannot(intent):
+    """An adapter that knows nothing, beside rules of words that tell everything."""
+    words = {"where": "parcel", "cancel": "cancel", "refund": "refund", "other": "hello"}
+    dice = Random(1)
+    items, gold = [], []
+    for label, word in words.items():
+        for at in range(24):
+            filler = " ".join(dice.choices(("please", "today", "my", "it", "now"), k=4))
+            items.append(Item(f"{label}-{at}", "intent", (Turn("user", f"{filler} {word} {at}"),)))
+            gold.append(label)
+    made = course(Lesson(intent, items, gold, _ids(items), {}), {}, share=0.4, seed=1)
+    flat = np.log(np.full((len(made.held_out), 4), 0.25))
+    sure = np.log(np.full((len(made.held_out), 4), 0.01))
+    sure[range(len(sure)), [intent.label_names.index(label) for label in made.held_gold]] = np.log(0.97)
+    found = seesaw_rules.beside(made, {"ignorant": flat, "right": sure}, seed=1, budget=10)
+    assert found["ignorant"] >= 0.9
+    assert found["right"] >= 0.95
 
 
 def test_one_task_makes_no_seesaw(settings, intent):
