@@ -19,6 +19,7 @@ from kdsl.taxonomy import Label, Task
 from tests.test_voter_contract import GOLD, ITEMS, TASK
 
 TEXTS = Path("../shared/text/bitext_train.csv")
+COLUMNS = {"bitext_train.csv": ("utterance", "intent"), "banking77_train.csv": ("text", "category")}
 
 
 def test_a_prompt_has_one_answer_and_may_be_longer_than_the_context(tiny_text: Path) -> None:
@@ -73,11 +74,12 @@ def test_a_real_small_model_names_words_that_stand_in_the_texts(tmp_path: Path) 
     assert found.candidates
 
 
-def few_texts(labels: int = 6, each: int = 10) -> tuple[Task, list[str], list[str]]:
-    """Some texts of each of the first labels of Bitext, by hash of the text."""
-    with TEXTS.open(encoding="utf-8", newline="") as lines:
+def few_texts(labels: int = 6, each: int = 10, file: Path = TEXTS) -> tuple[Task, list[str], list[str]]:
+    """Some texts of each of the first labels of a data set, by hash of the text."""
+    text, label = COLUMNS[file.name]
+    with file.open(encoding="utf-8", newline="") as lines:
         rows = sorted(
-            {(row["utterance"].lower(), row["intent"]) for row in csv.DictReader(lines)},
+            {(row[text].lower(), row[label]) for row in csv.DictReader(lines)},
             key=lambda row: hashlib.sha256(row[0].encode()).digest(),
         )
     names = sorted({label for _, label in rows})[:labels]
