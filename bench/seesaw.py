@@ -7,17 +7,19 @@ import argparse
 import json
 import logging
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from bench.miniature import _few, _read
 from jobs.seesaw import report
 from kdsl import config, seesaw_runs, taxonomy
 from kdsl.demo import shop
+from kdsl.dialogue import Item
 from kdsl.folds import group_keys
 from kdsl.models.lessons import Lesson
 from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_voter import contents_of
+from kdsl.ocr import Reader
 from kdsl.seesaw import OF
 
 
@@ -40,9 +42,10 @@ def main() -> None:
     lora = model.lora.model_copy(
         update={"steps": args.steps, "held_out": 0.25, "evaluate_every": max(1, args.steps // 6)}
     )
+    reader = Reader(settings.reader, threads=1)
     lessons = []
     for task in tasks.tasks:
-        few = _few(history[task.name], args.examples)
+        few = [(_read_by(reader, item), label) for item, label in _few(history[task.name], args.examples)]
         items, gold = [item for item, _ in few], [label for _, label in few]
         lessons.append(Lesson(task, items, gold, group_keys(items), contents_of(items)))
     seeds = range(settings.fit.seed, settings.fit.seed + args.seeds)
@@ -65,6 +68,14 @@ def main() -> None:
         figures += [{"bench": f"{args.model}: {name}, {task}", **asdict(of(task))} for task in found.tasks]
     figures += [{"bench": f"{args.model}: cosine of the tasks' {of}s", **asdict(found.cosine(of))} for of in OF]
     print(json.dumps(figures))
+
+
+def _read_by(reader: Reader, item: Item) -> Item:
+    """A picture to classify with its text, for the rules; the model looks at the picture itself."""
+    if item.turns:
+        return item
+    pictures = [replace(reader.read(one.content or b""), content=one.content) for one in item.pictures]
+    return replace(item, pictures=tuple(pictures))
 
 
 if __name__ == "__main__":

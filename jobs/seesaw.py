@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SUMMARY = "measure what the tasks lose by sharing one adapter of a multimodal model"
 READS = ("conversations", "images", "gold_labels")
 WRITES = ("image_features", "releases")
+HELD_OUT = 0.25  # of each label's examples, where the model's settings hold none out
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,13 +71,15 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
             lessons.append(Lesson(wanted.task(name), items, gold, group_keys(items), contents_of(items)))
         if len(lessons) < 2:
             raise ConfigError(f"--taxonomy: {len(lessons)} task of {wanted.name!r} has examples; a see-saw needs two.")
+        # What trains for use may hold nothing out; here there is nothing to see without.
+        lora = model.lora if model.lora.held_out else model.lora.model_copy(update={"held_out": HELD_OUT})
         with log.stage("train"):
             begin = partial(Scorer.to_train, model.model)
             measure = partial(
                 seesaw_runs.measure,
                 begin,
                 lessons,
-                model.lora,
+                lora,
                 voter=args.model,
                 rules_budget=settings.fit.rules_budget,
             )
