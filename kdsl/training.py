@@ -5,7 +5,7 @@ Voters that are too dear for folds are learned apart (`kdsl.models.apart`), from
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ from kdsl.inputs import Inputs
 from kdsl.learn import hear
 from kdsl.models import apart
 from kdsl.models.apart import Coming, Order
+from kdsl.models.lessons import Lesson
+from kdsl.models.mllm_settings import MllmSettings
+from kdsl.models.mllm_voter import contents_of
 from kdsl.models.voter import interrupted, kind
 from kdsl.release import Saves
 from kdsl.rules.ruleset import RuleSet
@@ -61,7 +64,7 @@ def train(
     nothing and calibrate nothing, since the worst rows say nothing of the others.
     """
     lessons = [_lesson(task, examples[task.name], settings) for task in taxonomy.tasks if examples.get(task.name)]
-    coming = start([order for lesson in lessons for order in lesson.orders])
+    coming = start([_joined(order, lessons, settings) for lesson in lessons for order in lesson.orders])
     taught = [(lesson, _teach(lesson, settings, stage, by_hand)) for lesson in lessons]
     return {
         lesson.task.name: _fuse(
@@ -96,6 +99,18 @@ def _lesson(task: Task, examples: Sequence[tuple[Item, str]], settings: FitSetti
         if kind(name).hold_out
     ]
     return _Lesson(task, items, gold, groups, orders)
+
+
+def _joined(order: Order, lessons: Sequence[_Lesson], settings: FitSettings) -> Order:
+    """With the other tasks' examples, where the voter's adapter is to learn all tasks."""
+    model: MllmSettings = getattr(settings, order.voter)
+    if not (model.post_train and model.lora.joint):
+        return order
+    others = [one for one in lessons if one.task.name != order.task.name]
+    return replace(
+        order,
+        beside=[Lesson(one.task, one.items, one.gold, one.groups, contents_of(one.items)) for one in others],
+    )
 
 
 def _options(name: str, settings: FitSettings) -> dict[str, Any]:

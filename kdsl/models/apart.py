@@ -13,13 +13,14 @@ from typing import Any
 
 from kdsl.dialogue import Item
 from kdsl.learn import Heard, hear
+from kdsl.models.lessons import Lesson
 from kdsl.models.voter import Voter, kind
 from kdsl.taxonomy import Task
 
 
 @dataclass(frozen=True)
 class Order:
-    """One voter of one task to learn; `options` go to the fit of its kind."""
+    """One voter of one task to learn; `options` go to the fit of its kind, so do other tasks' lessons `beside` it."""
 
     voter: str
     task: Task
@@ -29,6 +30,7 @@ class Order:
     folds: int
     seed: int
     options: Mapping[str, Any]
+    beside: Sequence[Lesson] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def learn(order: Order) -> Done:
     """
     begun, spent = time.monotonic(), time.process_time()
     made_by, known = kind(order.voter), {"seed": order.seed, **order.options}
+    known |= {"beside": order.beside} if order.beside else {}
     parts = order.items, order.gold, order.groups
     met: list[Voter] = []
     heard = hear(

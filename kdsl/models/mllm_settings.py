@@ -17,6 +17,9 @@ class LoraSettings(BaseModel):
     alpha: int = Field(32, ge=1, le=1_024)
     dropout: float = Field(0.05, ge=0, lt=1)
     vision: bool = Field(False, description="adapt the vision part too")
+    joint: bool = Field(
+        False, description="one adapter learns all tasks, whose steps take turns; `seesaw` tells what that costs"
+    )
     rate: float = Field(2e-4, gt=0, le=1, description="learning rate at its height")
     steps: int = Field(200, ge=1, le=1_000_000)
     rows: int = Field(8, ge=1, le=4_096, description="examples of one forward pass")

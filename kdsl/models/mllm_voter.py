@@ -98,12 +98,16 @@ def fit_of(name: str) -> Fit:
         groups: Sequence[str],
         *,
         seed: int,
+        beside: Sequence[Lesson] = (),
         **options: MllmSettings,
     ) -> MllmVoter:
         """Load the base model and post-train it, where the settings say so; the order of the items does not matter.
 
+        The adapter learns the lessons `beside` too, those of other tasks.
+
         Raises:
-            ConfigError: no path, no model there that can be loaded, a foreign label, or too few labels with examples.
+            ConfigError: no path, no model there that can be loaded, a foreign label, too few labels with examples, or
+                shots for an adapter of several tasks.
         """
         settings = options[name]
         if not settings.path:
@@ -113,12 +117,17 @@ def fit_of(name: str) -> Fit:
             )
         if settings.post_train:
             must_teach(task, items, gold)
+        if beside and settings.shots:
+            raise ConfigError(
+                f"fit.{name}.shots: {settings.shots} given beside lora.joint; examples in the prompt are of one task. "
+                "Set shots: 0, or lora.joint: false."
+            )
         scorer = Scorer.to_train(settings.model)
         lesson = Lesson(task, items, gold, groups, contents_of(items))
         lesson = _shown(scorer, lesson, post_train=settings.post_train, seed=seed)
         if not settings.post_train:
             return MllmVoter(task, scorer.ready())
-        return _taught(scorer, lesson, settings, settings.lora, seed=seed)
+        return _taught(scorer, [lesson, *beside], settings, settings.lora, seed=seed)
 
     return fit
 
@@ -128,16 +137,17 @@ def again_of(name: str) -> Fit:
 
     def again(
         first: MllmVoter, task: Task, items: Sequence[Item], gold: Sequence[str], groups: Sequence[str],
-        *, seed: int, **options: MllmSettings,
+        *, seed: int, beside: Sequence[Lesson] = (), **options: MllmSettings,
     ) -> Voter:  # fmt: skip
         settings = options[name]
         if settings.lora.refit == "never" or not settings.post_train:
             return first
         if settings.lora.refit == "anew":
-            return fit_of(name)(task, items, gold, groups, seed=seed, **options)
+            return fit_of(name)(task, items, gold, groups, seed=seed, beside=beside, **options)
         scorer = Scorer.to_train(settings.model)  # the other one's weights hold the first adapter
         lesson = _shown(scorer, Lesson(task, items, gold, groups, contents_of(items)), post_train=True, seed=seed)
-        return _taught(scorer, lesson, settings, settings.lora.going_on, seed=seed, start=first.files[adapter.WEIGHTS])
+        start = first.files[adapter.WEIGHTS]
+        return _taught(scorer, [lesson, *beside], settings, settings.lora.going_on, seed=seed, start=start)
 
     return again
 
@@ -159,23 +169,25 @@ def _shown(scorer: Scorer, lesson: Lesson, *, post_train: bool, seed: int) -> Le
 
 def _taught(
     scorer: Scorer,
-    lesson: Lesson,
+    lessons: Sequence[Lesson],
     settings: MllmSettings,
     lora: LoraSettings,
     *,
     seed: int,
     start: bytes | None = None,
 ) -> MllmVoter:
+    """The voter of the first lesson's task."""
     from safetensors.torch import load as weights_of
 
+    learned = sorted(lessons, key=lambda lesson: lesson.task.name)  # all tasks of a joint adapter get the same one
     with tempfile.TemporaryDirectory() as passing:
-        run = identity(scorer.loaded.fingerprint, [lesson], lora, seed)
+        run = identity(scorer.loaded.fingerprint, learned, lora, seed)
         folder = Path(settings.unfinished or passing) / run
         known = None if start is None else weights_of(start)
-        adapted = post_train(scorer, [lesson], lora, seed=seed, folder=folder, start=known)
+        adapted = post_train(scorer, learned, lora, seed=seed, folder=folder, start=known)
         files = {name: (folder / name).read_bytes() for name in (adapter.WEIGHTS, adapter.FACTS)}
         shutil.rmtree(folder)
-    return MllmVoter(lesson.task, scorer.ready(), adapted, files)
+    return MllmVoter(lessons[0].task, scorer.ready(), adapted, files)
 
 
 def fingerprints(settings: Mapping[str, MllmSettings]) -> dict[str, str]:
