@@ -64,7 +64,7 @@ def train(
     nothing and calibrate nothing, since the worst rows say nothing of the others.
     """
     lessons = [_lesson(task, examples[task.name], settings) for task in taxonomy.tasks if examples.get(task.name)]
-    coming = start([_joined(order, lessons, settings) for lesson in lessons for order in lesson.orders])
+    coming = start([_joined(order, lessons) for lesson in lessons for order in lesson.orders])
     taught = [(lesson, _teach(lesson, settings, stage, by_hand)) for lesson in lessons]
     return {
         lesson.task.name: _fuse(
@@ -101,10 +101,10 @@ def _lesson(task: Task, examples: Sequence[tuple[Item, str]], settings: FitSetti
     return _Lesson(task, items, gold, groups, orders)
 
 
-def _joined(order: Order, lessons: Sequence[_Lesson], settings: FitSettings) -> Order:
+def _joined(order: Order, lessons: Sequence[_Lesson]) -> Order:
     """With the other tasks' examples, where the voter's adapter is to learn all tasks."""
-    model: MllmSettings = getattr(settings, order.voter)
-    if not (model.post_train and model.lora.joint):
+    models = [one for one in order.options.values() if isinstance(one, MllmSettings)]
+    if not any(one.post_train and one.lora.joint for one in models):
         return order
     others = [one for one in lessons if one.task.name != order.task.name]
     return replace(
