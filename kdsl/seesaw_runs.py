@@ -67,8 +67,10 @@ def measure(
         _LOG.info(f"{at}: held-out weighted F1 of {look.task} {look.score:.3f}")
 
     used = tuple(seeds)
+    # The pace goes down over all steps of a run, and the joint one has those of every task.
+    jointly = settings.model_copy(update={"steps": settings.steps * len(lessons)})
     for seed in used:
-        run = Tuning(load(), lessons, settings, seed)
+        run = Tuning(load(), lessons, jointly, seed)
         for course in run.courses:
             if not course.held_out:
                 raise ConfigError(

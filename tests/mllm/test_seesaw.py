@@ -17,6 +17,7 @@ from kdsl.models.augment import AugmentSettings
 from kdsl.models.lessons import Lesson, course
 from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings
+from kdsl.models.tuning import Tuning
 from kdsl.seesaw import Look, SeeSaw
 
 SETTINGS = LoraSettings(
@@ -92,6 +93,35 @@ def test_a_seesaw_is_claimed_only_where_the_interval_says_so():
     gain = _made([0.5, 0.7], [0.4, 0.4]).gain("t")
     assert gain.value == pytest.approx(0.2)
     assert gain.high - gain.value == pytest.approx(12.706 * np.std([0.1, 0.3], ddof=1) / math.sqrt(2))
+
+
+def test_the_joint_adapter_learns_at_the_pace_of_the_others_from_start_to_end(settings, scene, intent, monkeypatch):
+    """Twice the steps along one descent: a rate that rises again would undo what the joint adapter has learned."""
+    items = [Item(f"{at}", "intent", (Turn("user", f"my parcel {at}"),)) for at in range(12)]
+    lessons = [
+        Lesson(task, items, [task.label_names[at % 2] for at in range(12)], _ids(items), {}) for task in (intent, scene)
+    ]
+    rates: list[list[float]] = []
+    true_step = Tuning.step
+
+    def step(self: Tuning, at: int) -> float:
+        if at == 0:
+            rates.append([])
+        loss = true_step(self, at)
+        rates[-1].append(self.optimizer.param_groups[0]["lr"])
+        return loss
+
+    monkeypatch.setattr(Tuning, "step", step)
+    told = SETTINGS.model_copy(update={"steps": 20, "evaluate_every": 20})
+    seesaw_runs.measure(lambda: Scorer.load(settings), lessons, told, seeds=(1,), rules_budget=2)
+    joint, *own = rates
+    assert [len(joint), *map(len, own)] == [40, 20, 20]
+    for one in rates:
+        top = one.index(max(one))
+        assert one[top] == pytest.approx(told.rate)
+        assert one[top:] == sorted(one[top:], reverse=True)
+        assert one[-1] < 0.12 * told.rate
+    assert joint[2::2] == pytest.approx(own[0][1:], rel=0.2)
 
 
 def test_what_rules_give_is_told_beside_what_an_adapter_of_its_own_gives():
