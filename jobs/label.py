@@ -6,6 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from jobs import console, ledger, options, orphans, quality, registry, unreliable, votes
+from jobs.cards import tasks
 from jobs.items import among, targets, units, with_pictures, within
 from jobs.lake import Lake
 from jobs.pending import pending, survey
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 SUMMARY = "label the pending items of a range of dates"
 READS = ("conversations", "images", "gold_labels")
 WRITES = ("image_features", "labels", "shadow_labels", "votes", "batch_metrics")
-ROWS_A_TASK = 5_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -128,8 +128,8 @@ def _label_chunk(
     reader = release.manifest.reader
     with perceived(lake, settings, reader, todo, dates, run=run) as pictures, lake.staged(run.run_id) as folder:
         with run.stage("predict"):
-            spread = max(2 * lake.spark.sparkContext.defaultParallelism, rows // ROWS_A_TASK)
             looked = looked_at(release.manifest.voters)
+            spread = tasks(settings, release, rows, slots=lake.spark.sparkContext.defaultParallelism)
             items = with_pictures(lake, todo, pictures, release.manifest.reader_version, looked)
             limits = settings.ingest.max_turn_chars, settings.ingest.image_root
             name = release.manifest.release_id

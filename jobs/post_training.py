@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from jobs import console, ledger
+from jobs.cards import granted
 from kdsl.config import Settings
 from kdsl.errors import KdslError
 from kdsl.models import apart
@@ -58,9 +59,8 @@ def _all_or_none(spark: "SparkSession", pool: ThreadPoolExecutor) -> Iterator[No
 
 def _slots(settings: Settings) -> int:
     """Where Spark schedules no GPUs and a model may still use one, one at a time: two must not meet on one GPU."""
-    granted = "spark.task.resource.gpu.amount" in settings.spark.conf
     models = [one for one in (settings.fit.small, settings.fit.large) if one.path]
-    return SLOTS if granted or all(one.device == "cpu" for one in models) else 1
+    return SLOTS if granted(settings) or all(one.device == "cpu" for one in models) else 1
 
 
 def _learned(spark: "SparkSession", order: Order, run: ledger.Run) -> Done:

@@ -17,6 +17,7 @@ from kdsl.config import Settings
 from kdsl.errors import ConfigError
 from kdsl.folds import group_keys
 from kdsl.metrics import Estimate
+from kdsl.models import checkpoint
 from kdsl.models.lessons import Lesson
 from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_voter import NAMES, contents_of
@@ -66,11 +67,16 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
         taught = collect(lake, settings, wanted, log)
         lessons = []
         for name, examples in taught.by_task.items():
+            if wanted.task(name).asked_of == "image" and not checkpoint.sees(model.path):
+                continue  # it reads text alone
             items = [item for item, _ in examples]
             gold = [label for _, label in examples]
             lessons.append(Lesson(wanted.task(name), items, gold, group_keys(items), contents_of(items)))
         if len(lessons) < 2:
-            raise ConfigError(f"--taxonomy: {len(lessons)} task of {wanted.name!r} has examples; a see-saw needs two.")
+            raise ConfigError(
+                f"--taxonomy: {len(lessons)} task of {wanted.name!r} has examples that {args.model} can look at; a "
+                "see-saw needs two."
+            )
         # What trains for use may hold nothing out; here there is nothing to see without.
         lora = model.lora if model.lora.held_out else model.lora.model_copy(update={"held_out": HELD_OUT})
         with log.stage("train"):

@@ -61,6 +61,8 @@ class SeeSaw:
     """Whose base model and settings were used."""
     with_rules: tuple[Look, ...] = ()
     """At the last step, each adapter pooled with rules (`kdsl.seesaw_rules`)."""
+    alone: tuple[Look, ...] = ()
+    """The same without the rules, calibrated alike."""
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
@@ -73,6 +75,7 @@ class SeeSaw:
             tuple(one for part in parts for one in part.conflicts),
             first.voter,
             tuple(look for part in parts for look in part.with_rules),
+            tuple(look for part in parts for look in part.alone),
         )
 
     @property
@@ -85,8 +88,8 @@ class SeeSaw:
         return self._difference((self.looks, task), (self.looks, JOINT), task)
 
     def rules_gain(self, task: str) -> Estimate:
-        """The same, own adapter with rules beside it less own adapter alone; needs `with_rules`."""
-        return self._difference((self.with_rules, task), (self.looks, task), task)
+        """The same, own adapter with rules beside it less own adapter alone, calibrated alike; needs `with_rules`."""
+        return self._difference((self.with_rules, task), (self.alone, task), task)
 
     def whole_gain(self, task: str) -> Estimate:
         """The same, own adapter with rules beside it less joint adapter alone: what decoupling gives in all."""

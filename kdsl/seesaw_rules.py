@@ -1,9 +1,11 @@
 """What rules give back behind an adapter: they learn what it learned, and both answer what was held out of both."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from kdsl.folds import group_keys
 from kdsl.fusion.answered import answers
+from kdsl.fusion.facts import none
 from kdsl.fusion.held_out import held_out
 from kdsl.metrics import weighted_f1
 from kdsl.models import rule_fit
@@ -14,8 +16,16 @@ RULES, ADAPTER = "rules", "adapter"
 NO_ANSWER = "(no answer)"
 
 
-def beside(course: Course, said: Mapping[str, LogProbs], *, seed: int, budget: int) -> dict[str, float]:
-    """Weighted F1 on the held-out examples of each adapter pooled with rules.
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """Weighted F1 on the held-out examples of an adapter alone, calibrated as in the pool, and pooled with rules."""
+
+    alone: float
+    with_rules: float
+
+
+def beside(course: Course, said: Mapping[str, LogProbs], *, seed: int, budget: int) -> dict[str, Pooled]:
+    """What each adapter reads alone and with rules; both calibrated alike, so that their difference is the rules'.
 
     Calibrations and weights of the pool are cross-fitted on the held-out examples: a row has no part in its own answer.
 
@@ -35,7 +45,11 @@ def beside(course: Course, said: Mapping[str, LogProbs], *, seed: int, budget: i
     found = {}
     for adapter, log_probs in said.items():
         held = held_out(names, ids, course.held_gold, groups, {ADAPTER: log_probs, RULES: votes}, facts=facts)
-        label = answers(held, seed=seed).label
-        told = [names[at] if at >= 0 else NO_ANSWER for at in label.tolist()]
-        found[adapter] = weighted_f1(course.held_gold, told)
+        alone = replace(held.only([ADAPTER]), facts=none())
+        found[adapter] = Pooled(*(_score(course, answers(one, seed=seed).label.tolist()) for one in (alone, held)))
     return found
+
+
+def _score(course: Course, label: list[int]) -> float:
+    names = course.task.label_names
+    return weighted_f1(course.held_gold, [names[at] if at >= 0 else NO_ANSWER for at in label])

@@ -57,6 +57,7 @@ def measure(
     if len(lessons) < 2 or settings.held_out <= 0:
         raise ValueError(f"a see-saw needs two tasks and held-out examples; {len(lessons)} tasks, {settings.held_out}")
     looks: list[Look] = []
+    alone: list[Look] = []
     with_rules: list[Look] = []
     conflicts: list[Conflict] = []
     tasks = tuple(lesson.task.name for lesson in lessons)
@@ -84,6 +85,7 @@ def measure(
                 said[task][JOINT] = one.log_probs
             for layer, pair, cosine in _cosines(run.gradients(step)):
                 conflicts.append(Conflict(seed, "gradient", pair, layer, step, cosine))
+        run.scorer.drop()  # a GPU has room for one model that learns
         updates = {}
         for task, lesson in zip(tasks, lessons, strict=True):
             run = Tuning(load(), [lesson], settings, seed)
@@ -91,11 +93,14 @@ def measure(
                 note(Look(seed, task, task, step, found[task].score))
                 said[task][task] = found[task].log_probs
             updates[task] = adapter.weights(run.wrapped)
+            run.scorer.drop()
             pooled = seesaw_rules.beside(run.courses[0], said[task], seed=seed, budget=rules_budget)
-            with_rules += [Look(seed, name, task, settings.steps, score) for name, score in pooled.items()]
+            for name, both in pooled.items():
+                alone.append(Look(seed, name, task, settings.steps, both.alone))
+                with_rules.append(Look(seed, name, task, settings.steps, both.with_rules))
         for layer, pair, cosine in _update_cosines(updates):
             conflicts.append(Conflict(seed, "update", pair, layer, settings.steps, cosine))
-    return SeeSaw(tasks, used, tuple(looks), tuple(conflicts), voter, tuple(with_rules))
+    return SeeSaw(tasks, used, tuple(looks), tuple(conflicts), voter, tuple(with_rules), tuple(alone))
 
 
 def _steps(run: Tuning, settings: LoraSettings, tasks: int) -> Iterable[tuple[int, dict[str, HeldOut]]]:

@@ -3,6 +3,7 @@
 Voters that are too dear for folds are learned apart (`kdsl.models.apart`), from the start, while the others are fitted.
 """
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import numpy as np
 from kdsl import inputs
 from kdsl.config import FitSettings
 from kdsl.dialogue import Item
+from kdsl.errors import ConfigError
 from kdsl.folds import group_keys
 from kdsl.fusion.fusion import Fusion
 from kdsl.fusion.held_out import HeldOut, held_out
@@ -21,6 +23,7 @@ from kdsl.inputs import Inputs
 from kdsl.learn import hear
 from kdsl.models import apart
 from kdsl.models.apart import Coming, Order
+from kdsl.models.checkpoint import sees
 from kdsl.models.lessons import Lesson
 from kdsl.models.mllm_settings import MllmSettings
 from kdsl.models.mllm_voter import contents_of
@@ -29,6 +32,7 @@ from kdsl.release import Saves
 from kdsl.rules.ruleset import RuleSet
 from kdsl.taxonomy import Task, Taxonomy
 
+_LOG = logging.getLogger(__name__)
 Stage = Callable[[str], AbstractContextManager[None]]
 
 
@@ -96,9 +100,18 @@ def _lesson(task: Task, examples: Sequence[tuple[Item, str]], settings: FitSetti
     orders = [
         Order(name, task, items, gold, groups, settings.folds, settings.seed, _options(name, settings))
         for name in settings.voters
-        if kind(name).hold_out
+        if kind(name).hold_out and _can_see(name, task, settings)
     ]
     return _Lesson(task, items, gold, groups, orders)
+
+
+def _can_see(name: str, task: Task, settings: FitSettings) -> bool:
+    """Whether a voter can look at what the task is asked of; that one cannot is logged."""
+    models = [one for one in _options(name, settings).values() if isinstance(one, MllmSettings) and one.path]
+    if task.asked_of != "image" or all(sees(one.path, allow_download=one.allow_download) for one in models):
+        return True
+    _LOG.warning(f"{name} reads text alone, and task {task.name!r} is asked of pictures: it takes no part there")
+    return False
 
 
 def _joined(order: Order, lessons: Sequence[_Lesson]) -> Order:
@@ -152,13 +165,19 @@ def _fuse(
         with stage(f"wait for {task.name}/{order.voter}"):
             done = coming[task.name, order.voter]()
         held, voters[order.voter] = held.with_voter(order.voter, done.heard.log_probs, done.heard.asked), done
-    held = held.only(settings.voters)
+    names = [name for name in settings.voters if name in voters]
+    if not names:
+        raise ConfigError(
+            f"fit.voters: {', '.join(settings.voters)} given, and none of them can look at the pictures of task "
+            f"{task.name!r}; add linear, or a model that sees."
+        )
+    held = held.only(names)
     made_of = inputs.learn(lesson.items, held.gold, lesson.groups)
     scores = np.array([item.item_id not in only_teach for item in lesson.items], dtype=bool)
     if scores.any():  # else all were picked for doubt, and a score of the worst is better than none
         held, made_of = held.rows(scores), made_of.rows(scores)
     with stage(f"fuse {task.name}"):
         fusion, verdict = refit(held, seed=settings.seed, precision=settings.precision, share=settings.large_share)
-    by_name = {name: voters[name] for name in settings.voters}
+    by_name = {name: voters[name] for name in names}
     ids = tuple(item.item_id for item in lesson.items)
     return Learned(by_name, held, fusion, verdict, made_of, ids, taught.interrupted)

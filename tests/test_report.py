@@ -162,8 +162,9 @@ def swinging(tasks: tuple[str, ...], gain: float, seeds: int = 3) -> SeeSaw:
             for of in ("gradient", "update"):
                 cosine = float(dice.normal(0.1, 0.05))
                 conflicts.append(Conflict(seed, of, (tasks[0], tasks[-1]), f"language {at:02d}", 60, cosine))
-    beside = tuple(replace(look, score=look.score + 0.05) for look in looks if look.step == 60)
-    return SeeSaw(tasks, tuple(range(seeds)), tuple(looks), tuple(conflicts), "large", beside)
+    looks_at_60 = tuple(look for look in looks if look.step == 60)
+    beside = tuple(replace(look, score=look.score + 0.05) for look in looks_at_60)
+    return SeeSaw(tasks, tuple(range(seeds)), tuple(looks), tuple(conflicts), "large", beside, looks_at_60)
 
 
 LONG = tuple(f"a_label_with_a_rather_long_name_{n}" for n in range(31))

@@ -2,6 +2,8 @@
 
 import os
 
+from kdsl.models.device import GRANTED
+
 
 def claim() -> None:
     """Let this worker see only its own task's GPU; call it before anything of CUDA is touched.
@@ -14,4 +16,4 @@ def claim() -> None:
     task = TaskContext.get()
     granted = task.resources().get("gpu") if task is not None else None
     if granted is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(granted.addresses)
+        os.environ["CUDA_VISIBLE_DEVICES"] = os.environ[GRANTED] = ",".join(granted.addresses)

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from kdsl.errors import ConfigError
 from kdsl.models import fast, fused
@@ -87,6 +87,15 @@ def check(folder: Path) -> str:
     return kind
 
 
+def sees(path: str, *, allow_download: bool = False) -> bool:
+    """Whether the checkpoint is of a family that looks at pictures; the others read text alone.
+
+    Raises:
+        ConfigError: see `check`.
+    """
+    return check(folder_of(path, allow_download=allow_download)) in FAMILIES
+
+
 def fingerprint(folder: Path) -> str:
     """SHA-256 that tells base models apart: configuration, tokenizer, and of each shard its header, edges and size."""
     digest = hashlib.sha256()
@@ -125,17 +134,17 @@ def load(path: str, *, device: str, max_pixels: int, min_pixels: int, allow_down
     said.disable_progress_bar()  # the jobs show their own
     folder = folder_of(path, allow_download=allow_download)
     kind = check(folder)
-    sees = kind in FAMILIES
+    looks = kind in FAMILIES
     safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     tokenizer, image_processor = None, None
-    if sees:
+    if looks:
         tokenizer, image_processor = _processor(folder, max_pixels, min_pixels, safe)
     else:
         tokenizer = _tried(folder, "a tokenizer", lambda: AutoTokenizer.from_pretrained(folder, **safe))
-    maker = AutoModelForImageTextToText if sees else AutoModelForCausalLM
+    maker = AutoModelForImageTextToText if looks else AutoModelForCausalLM
     gpu = device.startswith("cuda")
     dtype = torch.bfloat16 if gpu else torch.float32
-    attention = fast.attention() if sees else "sdpa"
+    attention = fast.attention() if looks else "sdpa"
     model, report = _tried(
         folder,
         "a model",
@@ -149,7 +158,7 @@ def load(path: str, *, device: str, max_pixels: int, min_pixels: int, allow_down
             f"model: the weights in {folder} are half a checkpoint: {len(missing)} are missing or of another shape, "
             f"first {missing[0]}; copy it again."
         )
-    if sees and not hasattr(model.model, "get_rope_index"):
+    if looks and not hasattr(model.model, "get_rope_index"):
         raise ConfigError(f"model: {kind} in {folder} gives no positions; known families: {', '.join(FAMILIES)}.")
     model.to(device).eval()
     fast.flatten_patches(model)
@@ -160,26 +169,10 @@ def load(path: str, *, device: str, max_pixels: int, min_pixels: int, allow_down
         model=model,
         tokenizer=tokenizer,
         image_processor=image_processor,
-        picture_token=int(model.config.image_token_id) if sees else None,
+        picture_token=int(model.config.image_token_id) if looks else None,
         fingerprint=fingerprint(folder),
         context=int(model.config.get_text_config().max_position_embeddings),
     )
-
-
-def device_of(wanted: Literal["auto", "cpu", "cuda"] | str) -> str:
-    """The device a setting means; "auto" is a GPU where there is one.
-
-    Raises:
-        ConfigError: a GPU is asked for and there is none.
-    """
-    import torch
-
-    there = torch.cuda.is_available()
-    if wanted == "auto":
-        return "cuda:0" if there else "cpu"
-    if wanted.startswith("cuda") and not there:
-        raise ConfigError(f"device: {wanted} given and no CUDA device is there; use cpu or auto.")
-    return wanted
 
 
 def _processor(folder: Path, max_pixels: int, min_pixels: int, safe: dict[str, Any]) -> tuple[Any, Any]:

@@ -142,6 +142,16 @@ class Scorer:
         """Stop the threads."""
         self._decoder.close()
 
+    def drop(self) -> None:
+        """Give the memory of the weights back at once, whoever still holds this; it scores nothing any more."""
+        import torch
+
+        self.close()
+        self.forget()
+        self.loaded.model.to("meta")
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
     def forget(self) -> None:
         """Drop every shared part that was run: the weights have changed."""
         self._prefixes.clear()

@@ -1,5 +1,6 @@
 """The voters `small` and `large`: a multimodal model with an adapter of its own, behind the protocol of every voter."""
 
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -142,6 +143,7 @@ def again_of(name: str) -> Fit:
         settings = options[name]
         if settings.lora.refit == "never" or not settings.post_train:
             return first
+        first.scorer.drop()  # a GPU has room for one model that learns
         if settings.lora.refit == "anew":
             return fit_of(name)(task, items, gold, groups, seed=seed, beside=beside, **options)
         scorer = Scorer.to_train(settings.model)  # the other one's weights hold the first adapter
@@ -180,14 +182,18 @@ def _taught(
     from safetensors.torch import load as weights_of
 
     learned = sorted(lessons, key=lambda lesson: lesson.task.name)  # all tasks of a joint adapter get the same one
+    task = lessons[0].task
+    lora = lora.model_copy(update={"steps": lora.steps * len(learned)})  # each task gets as many as alone
     with tempfile.TemporaryDirectory() as passing:
+        # Of one task and one start: a joint adapter's runs are alike, and may be under way at the same time.
+        begun = hashlib.sha256((start or b"") + task.name.encode()).hexdigest()[:16]
         run = identity(scorer.loaded.fingerprint, learned, lora, seed)
-        folder = Path(settings.unfinished or passing) / run
+        folder = Path(settings.unfinished or passing) / f"{run}-{begun}"
         known = None if start is None else weights_of(start)
         adapted = post_train(scorer, learned, lora, seed=seed, folder=folder, start=known)
         files = {name: (folder / name).read_bytes() for name in (adapter.WEIGHTS, adapter.FACTS)}
         shutil.rmtree(folder)
-    return MllmVoter(lessons[0].task, scorer.ready(), adapted, files)
+    return MllmVoter(task, scorer.ready(), adapted, files)
 
 
 def fingerprints(settings: Mapping[str, MllmSettings]) -> dict[str, str]:
@@ -201,6 +207,12 @@ def fingerprints(settings: Mapping[str, MllmSettings]) -> dict[str, str]:
         for name, one in settings.items()
         if one.path
     }
+
+
+def device(folder: Path) -> str | None:
+    """What `device` the voter saved in a folder asks for; None where it is of another kind."""
+    file = folder / FILE
+    return Saved.model_validate_json(file.read_text(encoding="utf-8")).model.device if file.is_file() else None
 
 
 def contents_of(items: Sequence[Item]) -> dict[str, bytes]:

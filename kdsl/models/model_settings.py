@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kdsl.errors import ConfigError
 from kdsl.models import checkpoint
+from kdsl.models.device import device_of
 from kdsl.models.prompt import Listed
 
 
@@ -46,7 +47,7 @@ class ModelSettings(BaseModel):
         Raises:
             ConfigError: int8 weights are asked for on a GPU; or see `kdsl.models.checkpoint`.
         """
-        device = checkpoint.device_of(self.device)
+        device = device_of(self.device)
         if self.weights == "int8" and device != "cpu":
             raise ConfigError(
                 f"weights: int8 is for CPUs and device: {self.device} means {device}; set device: cpu or weights: full."

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
+import numpy as np
+
 from kdsl.dialogue import Item, Turn
 from kdsl.models import meaning
 from kdsl.models.encoder import PACKAGED
@@ -65,7 +67,7 @@ def told(scorer: Scorer, course: Course, n: int, seed: int) -> Course:
     wanted = [(label, item, place) for label, item in taught if (place := _longest(item)) is not None]
     drafts: list[Draft] = []
     for nth, (label, item, place) in enumerate(wanted):
-        text = " ".join(item.turns[place].text.split())
+        text = scorer.prompter.clean(item.turns[place].text)
         dice = Random(f"{seed}/wordings/{item.item_id}")  # noqa: S311 - no secret
         writer = Writer(scorer.loaded, min(MOST_TOKENS, FEW_TOKENS + len(text)))
         answers = writer.several(f"{QUESTION}{text}\n{OPENING}", n, dice.getrandbits(60))
@@ -89,8 +91,13 @@ def agreeing(task: Task, taught: Sequence[tuple[str, str]], drafts: Sequence[Dra
     labels, texts = zip(*taught, strict=True)
     items = _alone(task, texts)
     judge = meaning.fit(task, items, labels, [item.item_id for item in items], seed=0, encoder=PACKAGED)
-    found = judge.log_probs(_alone(task, [draft.wording for draft in drafts])).argmax(axis=1)
-    return [draft for draft, at in zip(drafts, found, strict=True) if task.label_names[int(at)] == draft.label]
+    said = judge.log_probs(_alone(task, [draft.wording for draft in drafts]))
+    place = {name: at for at, name in enumerate(task.label_names)}
+    return [
+        draft
+        for draft, row in zip(drafts, said, strict=True)
+        if np.isfinite(row).all() and int(row.argmax()) == place[draft.label]  # NaN: it abstains
+    ]
 
 
 def _alone(task: Task, texts: Sequence[str]) -> list[Item]:

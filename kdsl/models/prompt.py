@@ -113,13 +113,7 @@ class Prompter:
     def clean(self, text: str) -> str:
         """Text of a stranger: no token of the chat template, no markup, no line breaks, no invisible characters."""
         text = unicodedata.normalize("NFC", text)
-        while True:  # what stands around a removed marker may form another
-            shorter = _MARKUP.sub(" ", text)
-            for marker in self._markers:
-                shorter = shorter.replace(marker, " ")
-            if shorter == text:
-                return _UNSEEN.sub(" ", text).strip()
-            text = shorter
+        return _UNSEEN.sub(" ", unmarked(text, self._markers)).strip()
 
     def _untrusted(self, text: str) -> tuple[int, ...]:
         ids = self.tokenizer.encode(self.clean(text), add_special_tokens=False)
@@ -199,6 +193,17 @@ def forbidden(tokenizer: Any) -> tuple[str, ...]:
     added = {str(token) for token in tokenizer.added_tokens_decoder.values()}
     found = added | set(tokenizer.all_special_tokens)
     return tuple(sorted((text for text in found if text.strip()), key=lambda text: (-len(text), text)))
+
+
+def unmarked(text: str, markers: Sequence[str]) -> str:
+    """The text without markup and these markers, of which `forbidden` gives those of a tokenizer."""
+    while True:  # what stands around a removed marker may form another
+        shorter = _MARKUP.sub(" ", text)
+        for marker in markers:
+            shorter = shorter.replace(marker, " ")
+        if shorter == text:
+            return text
+        text = shorter
 
 
 def _render(tokenizer: Any, messages: list[dict[str, Any]]) -> str:

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from kdsl.models.checkpoint import Loaded, device_of, load
+from kdsl.models.checkpoint import Loaded, load
+from kdsl.models.device import device_of
+from kdsl.models.prompt import forbidden, unmarked
 
 MAX_NEW_TOKENS = 120
 MAX_PROMPT_TOKENS = 2_000
@@ -39,6 +41,7 @@ class Writer:
         model, tokenizer = self.loaded.model, self.loaded.tokenizer
         head, _, opening = prompt.rpartition("\n")
         room = min(self.loaded.context - 2 * self.max_new_tokens, MAX_PROMPT_TOKENS)
+        head = unmarked(head, forbidden(tokenizer))  # texts of strangers stand in it
         kept = tokenizer(head, add_special_tokens=False)["input_ids"][-room:]
         text = tokenizer.decode(kept, skip_special_tokens=True)
         if tokenizer.chat_template:

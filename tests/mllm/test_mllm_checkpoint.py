@@ -7,6 +7,7 @@ import pytest
 
 from kdsl.errors import ConfigError
 from kdsl.models import checkpoint
+from kdsl.models.device import GRANTED, device_of
 from kdsl.models.mllm import Scorer
 from kdsl.models.model_settings import ModelSettings
 
@@ -102,10 +103,19 @@ def test_the_fingerprint_tells_weights_apart(copy, scorer):
     assert checkpoint.fingerprint(copy) != scorer.loaded.fingerprint
 
 
+def test_a_gpu_that_was_granted_and_cannot_be_used_is_no_reason_to_take_the_cpu(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert device_of("auto") == "cpu"
+    monkeypatch.setenv(GRANTED, "0")
+    with pytest.raises(ConfigError, match=r"Spark granted GPU 0 to this task, and torch \S+ can use none here"):
+        device_of("auto")
+    assert device_of("cpu") == "cpu"
+
+
 def test_a_gpu_that_is_not_there_is_refused():
     import torch
 
     if torch.cuda.is_available():
         pytest.skip("a CUDA device is there")
     with pytest.raises(ConfigError, match="device: cuda given and no CUDA device"):
-        checkpoint.device_of("cuda")
+        device_of("cuda")

@@ -423,7 +423,7 @@ def test_rounded_weights_hold_the_adapter_and_answer_nearly_alike(settings, inte
 
 
 def test_rounded_weights_are_refused_on_a_gpu(settings, monkeypatch):
-    monkeypatch.setattr("kdsl.models.checkpoint.device_of", lambda _: "cuda:0")
+    monkeypatch.setattr("kdsl.models.model_settings.device_of", lambda _: "cuda:0")
     with pytest.raises(
         ConfigError, match=r"weights: int8 is for CPUs and device: auto means cuda:0; set device: cpu or"
     ):

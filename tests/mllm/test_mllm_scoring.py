@@ -17,6 +17,13 @@ from tests.mllm.conftest import picture
 CLOSE = 1e-4
 
 
+def test_a_dropped_model_holds_no_memory(settings, intent, dialogues):
+    scorer = Scorer.load(settings)
+    scorer.score(intent, dialogues[:2], {})
+    scorer.drop()
+    assert {value.device.type for value in scorer.loaded.model.parameters()} == {"meta"}
+
+
 def test_the_cached_prefix_gives_the_same_scores_for_pictures_of_different_sizes(scorer, scene, pictures, contents):
     cached = scorer.score(scene, pictures, contents)
     full = scorer.score(scene, pictures, contents, reuse_prefix=False)

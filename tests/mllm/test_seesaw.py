@@ -46,6 +46,7 @@ def test_joint_and_own_adapters_get_the_same_budget_and_every_layer_is_compared(
     assert all(0 <= look.score <= 1 for look in found.looks + found.with_rules)
     beside = [(look.seed, look.adapter, look.task, look.step) for look in found.with_rules]
     assert sorted(beside) == sorted(at for at in steps if at[3] == 4)
+    assert [at[:3] for at in beside] == [(look.seed, look.adapter, look.task) for look in found.alone]
     assert {one.of for one in found.conflicts} == {"gradient", "update"}
     assert {one.layer for one in found.conflicts} == {"language 00", "language 01"}
     assert all(-1.001 <= one.cosine <= 1.001 for one in found.conflicts)
@@ -83,7 +84,8 @@ def _made(own, joint, with_rules=()):
     looks = [Look(seed, "joint", "t", 9, value) for seed, value in enumerate(joint)]
     looks += [Look(seed, "t", "t", 9, value) for seed, value in enumerate(own)]
     beside = tuple(Look(seed, "t", "t", 9, value) for seed, value in enumerate(with_rules))
-    return SeeSaw(("t",), tuple(range(len(own))), tuple(looks), (), "large", beside)
+    alone = tuple(Look(seed, "t", "t", 9, value - 0.3) for seed, value in enumerate(with_rules))
+    return SeeSaw(("t",), tuple(range(len(own))), tuple(looks), (), "large", beside, alone)
 
 
 def test_a_seesaw_is_claimed_only_where_the_interval_says_so():
@@ -126,7 +128,7 @@ def test_the_joint_adapter_learns_at_the_pace_of_the_others_from_start_to_end(se
 
 def test_what_rules_give_is_told_beside_what_an_adapter_of_its_own_gives():
     found = _made([0.5, 0.7], [0.4, 0.4], [0.8, 0.8])
-    assert found.rules_gain("t").value == pytest.approx(0.2)
+    assert found.rules_gain("t").value == pytest.approx(0.3)
     assert found.whole_gain("t").value == pytest.approx(0.4)
     assert found.with_rules_at_last("t").value == pytest.approx(0.8)
     told = json.loads(found.to_json())
@@ -149,8 +151,8 @@ def test_rules_answer_what_an_adapter_cannot(intent):
     sure = np.log(np.full((len(made.held_out), 4), 0.01))
     sure[range(len(sure)), [intent.label_names.index(label) for label in made.held_gold]] = np.log(0.97)
     found = seesaw_rules.beside(made, {"ignorant": flat, "right": sure}, seed=1, budget=10)
-    assert found["ignorant"] >= 0.9
-    assert found["right"] >= 0.95
+    assert found["ignorant"].with_rules >= 0.9 > 0.5 >= found["ignorant"].alone
+    assert min(found["right"].with_rules, found["right"].alone) >= 0.95
 
 
 def test_one_task_makes_no_seesaw(settings, intent):
