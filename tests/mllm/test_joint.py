@@ -10,59 +10,69 @@ from kdsl.config import FitSettings
 from kdsl.dialogue import Item
 from kdsl.errors import ConfigError
 from kdsl.models import adapter, mllm_voter
-from kdsl.models.apart import Order, learn
 from kdsl.models.lessons import Lesson
 from kdsl.models.mllm_settings import MllmSettings
-from kdsl.models.mllm_voter import fit_of
+from kdsl.models.mllm_voter import MllmVoter, fit_of
 from kdsl.models.tuning import Tuning
 from kdsl.taxonomy import Taxonomy
 from kdsl.training import train
 from tests.mllm.test_mllm_lora import CALM, QUICK, lesson
 
 
-def test_a_joint_adapter_learns_every_task_and_serves_each(
-    settings, intent, scene, pictures, contents, tmp_path, monkeypatch
-):
+@pytest.fixture
+def both(intent, scene, pictures, contents) -> tuple[Lesson, Lesson]:
+    """Dialogues, and pictures each shown three times."""
     shown = [replace(item, item_id=f"{item.item_id}/{at}") for at, item in enumerate(pictures * 3)]
-    seen = [("order", "refund", "chat")[at % len(pictures) % 3] for at in range(len(shown))]
     shown = [replace(item, pictures=tuple(_filled(item, contents))) for item in shown]
-    talks = lesson(intent)
-    scenes = Lesson(scene, shown, seen, [item.item_id for item in shown], contents)
-    lora = QUICK.model_copy(update={"steps": 60, "held_out": 0.0, "joint": True, "augment": CALM, "vision": True})
-    options = {"small": MllmSettings(**settings.model_dump(), lora=lora)}
-    made = {}
-    for own, other in ((talks, scenes), (scenes, talks)):
-        order = Order("small", own.task, own.items, own.gold, own.groups, 4, 1, options, [other])
-        made[own.task.name] = learn(order)
-        made[own.task.name].save(tmp_path / own.task.name)
-    assert made["intent"].files[adapter.WEIGHTS] == made["scene"].files[adapter.WEIGHTS]
-    for own in (talks, scenes):
+    seen = [("order", "refund", "chat")[at % len(pictures) % 3] for at in range(len(shown))]
+    return lesson(intent), Lesson(scene, shown, seen, [item.item_id for item in shown], contents)
+
+
+def _fitted(own: Lesson, other: Lesson, told: MllmSettings) -> MllmVoter:
+    return fit_of("small")(own.task, own.items, own.gold, own.groups, seed=1, beside=[other], small=told)
+
+
+def test_a_joint_adapter_learns_every_task_and_serves_each(settings, both, tmp_path):
+    lora = QUICK.model_copy(update={"steps": 40, "held_out": 0.0, "joint": True, "augment": CALM, "vision": True})
+    made = []
+    for own, other in (both, both[::-1]):
+        made.append(_fitted(own, other, MllmSettings(**settings.model_dump(), lora=lora)))
+        made[-1].save(tmp_path / own.task.name)
+    assert made[0].files[adapter.WEIGHTS] == made[1].files[adapter.WEIGHTS]
+    for own in both:
         voter = mllm_voter.load(tmp_path / own.task.name, own.task)
         assert set(voter.adapted.tasks) == {"intent", "scene"}
+        assert voter.adapted.curve[-1].step == 80  # each task gets the steps that it would get alone
         said = voter.log_probs(own.items).argmax(axis=1)
         right = np.mean([own.task.label_names[at] == gold for at, gold in zip(said, own.gold, strict=True)])
         assert right >= 0.8, own.task.name
-    # A run of the other task that was cut off is not taken for this one.
-    cut = {"small": options["small"].model_copy(update={"unfinished": str(tmp_path / "unfinished")})}
-    (tmp_path / "unfinished").mkdir()
+
+
+def test_a_joint_run_that_was_cut_off_is_not_taken_for_the_other_tasks(settings, both, tmp_path, monkeypatch):
+    lora = QUICK.model_copy(update={"steps": 4, "save_every": 2, "joint": True})
+    told = MllmSettings(**settings.model_dump(), lora=lora, unfinished=str(tmp_path))
     true_step = Tuning.step
 
     def stop(self: Tuning, step: int) -> float:
-        if step == 9:
+        if step == 5:
             raise KeyboardInterrupt
         return true_step(self, step)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(Tuning, "step", stop)
-        fit_of("small")(intent, talks.items, talks.gold, talks.groups, seed=1, beside=[scenes], **cut)
-    (left,) = (tmp_path / "unfinished").iterdir()
-    fit_of("small")(scene, scenes.items, scenes.gold, scenes.groups, seed=1, beside=[talks], **cut)
-    assert list((tmp_path / "unfinished").iterdir()) == [left]
-    again = fit_of("small")(intent, talks.items, talks.gold, talks.groups, seed=1, beside=[scenes], **cut)
-    assert again.files[adapter.WEIGHTS] == made["intent"].files[adapter.WEIGHTS]
-    shots = {"small": options["small"].model_copy(update={"shots": 1})}
+        _fitted(*both, told)
+    (left,) = tmp_path.iterdir()
+    whole = _fitted(*both[::-1], told)
+    assert list(tmp_path.iterdir()) == [left]
+    assert _fitted(*both, told).files == whole.files
+    assert not list(tmp_path.iterdir())
+
+
+def test_shots_beside_a_joint_adapter_are_refused(settings, both):
+    lora = QUICK.model_copy(update={"joint": True})
+    told = MllmSettings(**settings.model_dump() | {"shots": 1}, lora=lora)
     with pytest.raises(ConfigError, match=r"fit.small.shots: 1 given beside lora.joint"):
-        learn(Order("small", intent, talks.items, talks.gold, talks.groups, 4, 1, shots, [scenes]))
+        _fitted(*both, told)
 
 
 def _filled(item: Item, contents) -> list:
