@@ -11,6 +11,7 @@ from kdsl.dialogue import Line
 from kdsl.images import sha256
 from kdsl.ocr import Reader, reader_version, reading_order
 from kdsl.thumbnail import CHANNELS, GRID
+from udfs.perceive import threads
 
 SETTINGS = ReaderSettings(max_bytes=1_000_000, max_pixels=4_000_000)
 
@@ -64,6 +65,18 @@ def test_reads_a_thumbnail_of_what_it_decoded(reader: Reader) -> None:
 def test_the_same_picture_reads_the_same(reader: Reader) -> None:
     content = png(screen())
     assert reader.read(content) == reader.read(content)
+
+
+def test_more_threads_read_the_same(reader: Reader) -> None:
+    content = png(screen())
+    one, two = (each.read(content).lines for each in (reader, Reader(SETTINGS, threads=2)))
+    assert [line.text for line in one] == [line.text for line in two]
+    assert [line.box for line in one] == [line.box for line in two]
+
+
+@pytest.mark.parametrize(("told", "taken"), [("", 1), ("8", 8), ("4,2", 4), ("0", 1), ("many", 1)])
+def test_a_reader_takes_the_threads_that_a_task_has(told: str, taken: int) -> None:
+    assert threads(told) == taken
 
 
 def test_a_picture_without_text_has_no_lines_and_no_error(reader: Reader) -> None:

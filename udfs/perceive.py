@@ -1,5 +1,6 @@
 """Pictures to text on executors: the reader inside `mapInArrow`, loaded once a worker."""
 
+import os
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -68,4 +69,10 @@ def _read_one(reader: Reader, row: dict[str, Any], image_root: str) -> pa.Record
 
 @lru_cache(maxsize=1)
 def _reader(settings: ReaderSettings) -> Reader:
-    return Reader(settings)
+    return Reader(settings, threads=threads(os.environ.get("OMP_NUM_THREADS", "")))
+
+
+def threads(told: str) -> int:
+    """What OMP_NUM_THREADS says, of which Spark makes `spark.task.cpus`; 1 where it says nothing, or no number."""
+    first = told.split(",", maxsplit=1)[0].strip()
+    return max(1, int(first)) if first.isdecimal() else 1
