@@ -12,6 +12,7 @@ run() { # run NAME [options]: one bench
 run overhead
 run growth
 run dates
+run paraphrase_filter
 if [ -d kdsl/demo/miniature/weights ]; then run miniature; else echo "== not run, make miniature was not: miniature"; fi
 if [ -d "$mire" ]; then
   run ocr --mire "$mire"

@@ -64,7 +64,7 @@ def told(scorer: Scorer, course: Course, n: int, seed: int) -> Course:
     """
     names = course.task.label_names
     taught = [(names[label], item) for label, items in sorted(course.by_label.items()) for item in items]
-    wanted = [(label, item, place) for label, item in taught if (place := _longest(item)) is not None]
+    wanted = [(label, item, place) for label, item in taught if (place := longest(item)) is not None]
     drafts: list[Draft] = []
     for nth, (label, item, place) in enumerate(wanted):
         text = scorer.prompter.clean(item.turns[place].text)
@@ -120,7 +120,7 @@ def first_line(answer: str) -> str:
     return lines[0].strip().strip("\"'“”‘’「」`").strip() if lines else ""
 
 
-def _longest(item: Item) -> int | None:
+def longest(item: Item) -> int | None:
     """The place of the shopper's longest message, the later of equals; None where none is worth another wording."""
     places = [at for at, turn in enumerate(item.turns) if turn.speaker == "user"]
     place = max(places, key=lambda at: (len(item.turns[at].text), at), default=None)
