@@ -24,7 +24,7 @@ SLOTS = 8  # pieces of work that are under way at once at most
 @contextmanager
 def elsewhere(spark: "SparkSession", settings: Settings, run: ledger.Run) -> Iterator[apart.Start]:
     """What starts orders as Spark jobs, beside what `fit` does; all of them have ended when the block is left."""
-    with ThreadPoolExecutor(_slots(settings)) as pool, _all_or_none(spark, pool):
+    with ThreadPoolExecutor(_slots(spark, settings)) as pool, _all_or_none(spark, pool):
 
         def start(orders: Sequence[Order]) -> Coming:
             # The largest model first: the others fit in beside it.
@@ -43,7 +43,7 @@ def each(spark: "SparkSession", settings: Settings, work: Sequence[Callable[[], 
     Raises:
         KdslError: what the first of them to fail raised on purpose.
     """
-    with ThreadPoolExecutor(_slots(settings)) as pool, _all_or_none(spark, pool):
+    with ThreadPoolExecutor(_slots(spark, settings)) as pool, _all_or_none(spark, pool):
         return list(pool.map(partial(_in_a_task, spark), work))
 
 
@@ -57,10 +57,16 @@ def _all_or_none(spark: "SparkSession", pool: ThreadPoolExecutor) -> Iterator[No
         raise
 
 
-def _slots(settings: Settings) -> int:
-    """Where Spark schedules no GPUs and a model may still use one, one at a time: two must not meet on one GPU."""
+def _slots(spark: "SparkSession", settings: Settings) -> int:
+    """How many at once: one where two could meet on a GPU that Spark does not schedule.
+
+    In `local` mode no more than there are cores, so that they begin in the order in which they are given.
+    """
     models = [one for one in (settings.fit.small, settings.fit.large) if one.path]
-    return SLOTS if granted(settings) or all(one.device == "cpu" for one in models) else 1
+    if not granted(settings) and any(one.device != "cpu" for one in models):
+        return 1
+    local = settings.spark.master.startswith("local")
+    return min(SLOTS, spark.sparkContext.defaultParallelism) if local else SLOTS
 
 
 def _learned(spark: "SparkSession", order: Order, run: ledger.Run) -> Done:

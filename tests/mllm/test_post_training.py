@@ -24,10 +24,19 @@ from udfs.post_train import EVERY, Sparing
         ("auto", {"spark.task.resource.gpu.amount": "1"}, True),
     ],
 )
-def test_models_that_could_meet_on_one_gpu_are_learned_in_turn(device, conf, side_by_side):
+def test_models_that_could_meet_on_one_gpu_are_learned_in_turn(spark, device, conf, side_by_side):
     small = {"path": "m", "device": device}
     settings = Settings.model_validate({"fit": {"small": small, "large": small}, "spark": {"conf": conf}})
-    assert (post_training._slots(settings) > 1) == side_by_side
+    assert (post_training._slots(spark, settings) > 1) == side_by_side
+
+
+def test_what_learns_side_by_side_begins_in_order(spark):
+    """As many at once as there are cores: the largest model would else begin when it happens to."""
+    cores = spark.sparkContext.defaultParallelism
+    local = Settings.model_validate({"spark": {"master": f"local[{cores}]"}})
+    assert post_training._slots(spark, local) == cores < post_training.SLOTS
+    cluster = Settings.model_validate({"spark": {"master": "spark://host:7077"}})
+    assert post_training._slots(spark, cluster) == post_training.SLOTS
 
 
 def test_a_task_learns_as_this_process_would_and_tells_what_is_wrong(spark, settings, intent, tmp_path):
