@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import kdsl
-from jobs import console, ledger, post_training, registry, rule_edits
+from jobs import console, ledger, post_training, promotion, registry, rule_edits
 from jobs.examples import Examples, collect
 from jobs.lake import Lake
 from jobs.shelf import Shelf
@@ -74,7 +74,7 @@ def fit(lake: Lake, settings: Settings) -> Release:
         )
         run.count("examples", len(taught.keys))
         found = _learn(Shelf(lake.spark, settings), settings, wanted, taught, hands, run=run)
-        promote, reason = registry.verdict(lake, settings, found.manifest)
+        promote, reason = promotion.verdict(lake, settings, found.manifest)
         registry.register(lake, found, promote=promote, reason=reason)
         console.say(reason)
     return found

@@ -8,7 +8,7 @@ from jobs.tables import RELEASES
 from kdsl import taxonomy
 from kdsl.config import Settings
 from kdsl.errors import ReleaseError
-from kdsl.manifest import MANIFEST, Manifest, file_sha256, read_manifest
+from kdsl.manifest import MANIFEST, file_sha256
 from kdsl.ocr import reader_version
 from kdsl.release import Release
 
@@ -19,8 +19,7 @@ def find(lake: Lake, settings: Settings, release_id: str | None) -> Release:
     Raises:
         ReleaseError: there is none, it was altered, or it was learned for another taxonomy or reader.
     """
-    release = Shelf(lake.spark, settings).open(release_id or promoted(lake))
-    is_noted(lake, release)
+    release = opened(lake, settings, release_id or promoted(lake))
     release.must_fit(taxonomy.load(settings.taxonomy))
     read_with, reads_now = release.manifest.reader_version, reader_version(release.manifest.reader)
     if read_with != reads_now:
@@ -28,6 +27,17 @@ def find(lake: Lake, settings: Settings, release_id: str | None) -> Release:
             f"release {release.manifest.release_id} was learned from pictures read by {read_with}; this version reads "
             f"them by {reads_now}. Run fit again."
         )
+    return release
+
+
+def opened(lake: Lake, settings: Settings, release_id: str) -> Release:
+    """Open the named release, verified; of another taxonomy too, to look at and compare.
+
+    Raises:
+        ReleaseError: there is none, or it was altered.
+    """
+    release = Shelf(lake.spark, settings).open(release_id)
+    is_noted(lake, release)
     return release
 
 
@@ -97,36 +107,3 @@ def _at_work(lake: Lake) -> str | None:
         return promoted(lake)
     except ReleaseError:
         return None
-
-
-def verdict(lake: Lake, settings: Settings, new: Manifest) -> tuple[bool, str]:
-    """Whether to promote a new release, and why: the first, or on no task below the promoted one's interval.
-
-    One that lacks a task of the promoted one is not: nobody would label that any more.
-    """
-    if new.interrupted:
-        cut = ", ".join(new.interrupted)
-        return False, (
-            f"not promoted: Ctrl-C ended the learning of {cut} early. `fit` learns it whole; this one, "
-            f"{new.release_id}, labels where --release names it"
-        )
-    try:
-        at_work = promoted(lake)
-        if at_work == new.release_id:
-            return True, f"{at_work} is the promoted release already"
-        old = read_manifest(Shelf(lake.spark, settings).folder(at_work))
-    except ReleaseError as error:
-        return True, f"promoted: nothing to compare with ({error})" if lake.has("releases") else "promoted: the first"
-    if old.taxonomy_digest != new.taxonomy_digest:
-        return True, f"promoted: {old.release_id} was learned for another taxonomy"
-    lost = [task for task in old.scores if task not in new.scores]
-    worse = [
-        f"{task} {new.score(task).value:.3f} < {old.score(task).low:.3f}"
-        for task in old.scores
-        if task in new.scores and new.score(task).value < old.score(task).low
-    ]
-    if lost or worse:
-        lacks = f"has no task {', '.join(lost)}, which {old.release_id} labels"
-        less = f"worse than {old.release_id} beyond its interval ({'; '.join(worse)})"
-        return False, f"not promoted: {lacks if lost else less}"
-    return True, f"promoted: not worse than {old.release_id} beyond its interval"

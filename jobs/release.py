@@ -4,7 +4,7 @@ import argparse
 import tempfile
 from typing import TYPE_CHECKING
 
-from jobs import console, options, registry, votes
+from jobs import console, options, promotion, registry, votes
 from jobs.items import within
 from jobs.lake import Lake
 from jobs.shelf import Shelf
@@ -74,7 +74,9 @@ def _diff(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
     if args.shown < 0:
         raise ConfigError(f"--shown: {args.shown} is below 0; give the number of ids to show of each pair of labels.")
     days = options.days_if_given(args)
-    old, new = (registry.find(lake, settings, i) for i in [*[registry.promoted(lake)][: 2 - len(args.ids)], *args.ids])
+    ids = [*[registry.promoted(lake)][: 2 - len(args.ids)], *args.ids]
+    look = registry.find if days else registry.opened  # rows are counted of tonight's labels alone
+    old, new = (look(lake, settings, release_id) for release_id in ids)
     for line in difference(old, new) or ["no difference"]:
         console.say(line)
     if days:
@@ -103,7 +105,7 @@ def _promote(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
     if args.force and not args.why.strip():
         raise ConfigError("release promote: --force needs --why TEXT, which is kept beside the release.")
     release = registry.find(lake, settings, args.ids[0])
-    better, reason = registry.verdict(lake, settings, release.manifest)
+    better, reason = promotion.verdict(lake, settings, release.manifest)
     if not better and not args.force:
         raise ReleaseError(f"{reason}; if it shall label anyway, give --force --why TEXT.")
     told = reason if better else f"promoted by force: {args.why.strip()} ({reason})"

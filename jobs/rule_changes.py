@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from jobs import console, ledger, registry, rule_edits, rule_views
+from jobs import console, ledger, promotion, registry, rule_edits, rule_views
 from jobs.items import targets, units
 from jobs.lake import Lake
 from jobs.seen import seen
@@ -86,7 +86,7 @@ def change(
         for task in minted.manifest.scores:
             before, after = release.manifest.score(task), minted.manifest.score(task)
             console.say(f"  {task:<8} held-out weighted F1 {before.value:.3f} before, {after.value:.3f} now")
-        promote, reason = registry.verdict(lake, settings, minted.manifest)
+        promote, reason = promotion.verdict(lake, settings, minted.manifest)
         registry.register(lake, minted, promote=promote, reason=f"rules {args.action}; {reason}")
         console.say(reason)
         console.say(minted.manifest.release_id)

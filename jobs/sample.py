@@ -63,6 +63,10 @@ def draw(
     lake: Lake, settings: Settings, release: Release, days: Days, out: Path, *, n: int, share: float, seed: int
 ) -> str:
     """Pick `n` items of those days that have no gold and were never drawn; what was picked, in words."""
+    if out.exists():
+        raise ConfigError(
+            f"--out: {out} is there already, and what was drawn into it is not drawn again; name another."
+        )
     arguments = {"from": days.start, "to": days.end, "n": n, "random_share": share, "seed": seed}
     with ledger.recorded(lake, "sample", arguments, READS, WRITES) as run:
         run.release_id = release.manifest.release_id
@@ -79,13 +83,17 @@ def draw(
             keys = _keys(pool, (pick.row for pick in picks))
             found = _items(lake, settings, release, keys, within(days), content=True)
             picked = [(pick, found[pick.row], dates[pick.row]) for pick in picks if pick.row in found]
-            earlier = draws.at_random(lake, days)
+            earlier = draws.at_random(lake)
             chosen = draws.over_all(picked, earlier)
             try:
                 sample_file.write(out, chosen, release.taxonomy)
             except OSError as error:
                 raise ConfigError(f"--out: {out} cannot be written ({error.strerror}); name one you own.") from error
-            draws.note(lake, release, chosen, draws.anew(picked, earlier))
+            try:
+                draws.note(lake, release, chosen, draws.draw_of(picked, earlier, days))
+            except BaseException:
+                out.unlink(missing_ok=True)  # its items count as never drawn
+                raise
         for part in ("random", "doubt"):
             run.count(part, sum(pick.part == part for pick, _, _ in chosen))
     told = f"{run.counts['random']} drawn at random, {run.counts['doubt']} picked for doubt"

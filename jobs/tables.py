@@ -65,7 +65,8 @@ GOLD_LABELS = Table(
 DRAWS = Table(
     "draws",
     """item_id STRING NOT NULL, task STRING NOT NULL, event_date DATE NOT NULL, part STRING NOT NULL,
-    inclusion DOUBLE NOT NULL, why STRING NOT NULL, release_id STRING NOT NULL, drawn_at TIMESTAMP NOT NULL""",
+    inclusion DOUBLE NOT NULL, why STRING NOT NULL, release_id STRING NOT NULL, drawn_at TIMESTAMP NOT NULL,
+    first_day DATE, last_day DATE, own_inclusion DOUBLE""",
     key=("item_id", "task"),
     stamps=("drawn_at",),
     constraints={"part_is_known": "part IN ('random', 'doubt')", "probability": "inclusion > 0 AND inclusion <= 1"},

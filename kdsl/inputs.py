@@ -77,7 +77,9 @@ class Inputs:
             tonight: features (n, features) of items of one night.
             given: label index (n,) that each was given, -1 for none.
         """
-        weights = reweighted(self.label, given[given >= 0])
+        some = given[given >= 0]
+        # Where the release abstains from all, there are no shares to weigh by, and the night is compared as it is.
+        weights = reweighted(self.label, some) if len(some) else np.ones(len(self.label))
         found = []
         for column, name in enumerate(FEATURES):
             one, other = self.features[:, column], tonight[:, column]

@@ -41,13 +41,16 @@ def _task(old: Release, new: Release, task: str) -> Iterator[str]:
         before = old.manifest.scores[task].get(name)
         if before != score:
             yield f"{task}: held-out weighted F1 of {name} {before or 'none'} -> {score}"
-    yield from _fusion(task, old.fusion(task), new.fusion(task))
+    one, other = old.fusion(task), new.fusion(task)
+    yield from _fusion(task, one, other)
+    if one.others and other.others:
+        yield from _fusion(f"{task}, where large is not asked", one.others, other.others)
     changed = diff(rules_of(old, task), rules_of(new, task))
     for word, rules in (("gone", changed.gone), ("added", changed.added)):
         for rule in rules:
             yield f"{task}: rule {word}: {rule.rule_id} {sentence(rule, new.taxonomy.language)}"
-    for one, other in changed.changed:
-        yield f"{task}: rule {other.rule_id} was {one.state}, is {other.state}"
+    for was, now in changed.changed:
+        yield f"{task}: rule {now.rule_id} was {was.state}, is {now.state}"
 
 
 def _fusion(task: str, old: Fusion, new: Fusion) -> Iterator[str]:

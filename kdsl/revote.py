@@ -66,7 +66,7 @@ class Revoter:
             asked = [items[row] for row in known]
             for voice, log_probs in zip(voices, self.rules[task].log_probs(asked), strict=True):
                 voice[RULES] = log_probs.tolist()
-            facts = self.rules[task].facts(asked) if fusion.override.possible else None
+            facts = self.rules[task].facts(asked) if fusion.may_overrule else None
         fused = fusion.of_stored(voices, facts)
         for row, label, asked in zip(known, fused.label.tolist(), fused.asked.tolist(), strict=True):
             if not asked or all(digest in votes[row] for digest in digests.values()):

@@ -5,6 +5,7 @@ import pytest
 
 from kdsl.fusion.decide import decide
 from kdsl.fusion.fusion import equal
+from kdsl.fusion.override import Override
 from kdsl.fusion.pool import pool
 
 LABELS = ("a", "b", "c")
@@ -71,3 +72,10 @@ def test_a_part_that_is_used_alone_decides_and_the_others_stand_in_for_it() -> N
     first, second = decide(alone, {"x": np.vstack([UNSURE, SILENT]), "y": np.vstack([SURE, SURE])})
     assert (first.label, first.decided_by) == ("b", "x")
     assert (second.label, second.decided_by) == ("a", "y")
+
+
+def test_a_rule_may_overrule_where_the_dear_voter_is_spared_alone() -> None:
+    whole = equal(["a", "b"], ["linear", "large"])
+    assert not whole.may_overrule
+    spared = equal(["a", "b"], ["linear"]).model_copy(update={"override": Override(all_rules=True)})
+    assert whole.model_copy(update={"others": spared}).may_overrule

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jobs import console, explain, registry
+from jobs import console, explain, promotion, registry
 from jobs import release as job
 from jobs.evaluate import evaluate
 from jobs.fit import fit
@@ -177,6 +177,24 @@ def test_a_worse_release_is_promoted_by_force_and_reason_only_and_rolled_back(ni
     finally:
         do(night, "rollback")
     assert registry.history(night.lake)[:2] == [own, worse]
+
+
+def test_where_the_release_at_work_cannot_be_read_the_table_is_compared_with(night: Shop, tmp_path: Path) -> None:
+    lost = night.settings.model_copy(update={"releases": str(tmp_path)})
+    own = night.release.manifest
+    alike = own.model_copy(update={"release_id": "rel-0123456789aa"})
+    better, reason = promotion.verdict(night.lake, lost, alike)
+    assert better
+    assert f"not worse than {own.release_id} was, which cannot be read" in reason
+    low = {"value": 0.01, "low": 0.0, "high": 0.02}
+    scores = {task: by | {"fused": by["fused"].model_copy(update=low)} for task, by in own.scores.items()}
+    better, reason = promotion.verdict(night.lake, lost, alike.model_copy(update={"scores": scores}))
+    assert not better
+    assert reason.startswith(f"not promoted: worse than {own.release_id} (")
+    one = dict(list(own.scores.items())[:1])
+    better, reason = promotion.verdict(night.lake, lost, alike.model_copy(update={"scores": one}))
+    assert not better
+    assert "no task" in reason
 
 
 def test_a_shadow_leaves_labels_as_they_are(night: Shop, other: Release) -> None:

@@ -2,17 +2,21 @@
 
 import json
 from collections import Counter
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pyspark.sql import Row
 
-from jobs import cli, examples, ledger, sample, unlearned
+from jobs import cli, draws, examples, ledger, sample, unlearned
 from jobs.evaluate import evaluate
 from jobs.ingest import ingest
+from jobs.options import Days
 from kdsl import metrics
+from kdsl.dialogue import Item
 from kdsl.errors import ConfigError
-from kdsl.sample import Pool, at_random, either, for_doubt, shared_out, shortlist
+from kdsl.sample import Pick, Pool, at_random, either, for_doubt, shared_out, shortlist
 from tests.night import Shop
 
 
@@ -212,15 +216,32 @@ def test_what_was_drawn_is_not_drawn_again_and_has_the_probability_of_either_dra
     drawn = {(row["item_id"], row["task"]): row for row in night.rows("draws")}
     assert {key: row["part"] for key, row in drawn.items()} == {k: r["picked"] for k, r in (first | second).items()}
     tried = Counter(task for (_, task), row in second.items() if row["picked"] == "random")
-    before = {(row["task"], row["event_date"]): row["inclusion"] for row in first.values() if row["picked"] == "random"}
+    before = {row["task"]: row["inclusion"] for row in first.values() if row["picked"] == "random"}  # of all its days
     checked = 0
     for key, row in drawn.items():
         if row["part"] == "random":
-            p1, p2 = before.get((key[1], row["event_date"].isoformat()), 0.0), tried[key[1]] / left[key[1]]
+            p1, p2 = before.get(key[1], 0.0), tried[key[1]] / left[key[1]]
             assert row["inclusion"] == pytest.approx(1 - (1 - p1) * (1 - p2))
             checked += p1 > 0 and p2 > 0
     assert checked > 1
     assert all(second[key]["inclusion"] == drawn[key]["inclusion"] for key in second)
+
+
+def test_an_earlier_draw_counts_on_days_that_it_covered_and_did_not_hit() -> None:
+    """Rows as the table holds them: one draw of three days that hit the first alone, one of before ranges were kept."""
+    days = [date(2026, 1, day) for day in (1, 2, 3, 4)]
+    when = datetime(2026, 1, 9, tzinfo=UTC)
+    told = {"item_id": "a", "task": "intent", "event_date": days[0], "inclusion": 0.2, "drawn_at": when}
+    ranged = told | {"first_day": days[0], "last_day": days[2], "own_inclusion": 0.2}
+    twin = ranged | {"item_id": "b"}  # of the same draw
+    old = told | {"event_date": days[3], "inclusion": 0.4, "first_day": None, "last_day": None, "own_inclusion": None}
+    earlier = [Row(**row) for row in (ranged, twin, old)]
+    pick = Pick(0, "random", 0.5, "")
+    picked = [(pick, Item("x", "intent"), day) for day in days] + [(pick, Item("y", "scene"), days[0])]
+    found = [one.inclusion for one, _, _ in draws.over_all(picked, earlier)]
+    assert found == pytest.approx([0.6, 0.6, 0.6, 0.7, 0.5])
+    again = draws.draw_of(picked, earlier, Days(days[3], days[3])).again
+    assert [row[3] for row in again] == pytest.approx([0.7])
 
 
 def test_two_draws_of_the_same_items_weigh_as_one_draw_of_all() -> None:
@@ -240,7 +261,10 @@ def test_wrong_options_say_what_is_allowed(night: Shop, tmp_path: Path) -> None:
         str(tmp_path / "x.jsonl"),
     ]
     days = ["--from", str(night.days.start), "--to", str(night.days.end)]
+    there = tmp_path / "there.jsonl"
+    there.write_text("half labelled\n")
     for argv, says in (
+        ([*days, "--out", str(there)], "there already, and what was drawn into it is not drawn again"),
         ([*days, "--n", "0"], "--n: 0 is not from 1"),
         ([*days, "--random-share", "2"], "--random-share: 2.0 is not from 0 to 1"),
         (["--from", "2031-01-01", "--to", "2031-01-02"], "no item labelled by rel-"),

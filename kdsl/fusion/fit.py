@@ -14,7 +14,7 @@ from kdsl.fusion import cascade
 from kdsl.fusion.cascade import DEAR
 from kdsl.fusion.fusion import POOL, Fusion, first_best
 from kdsl.fusion.held_out import HeldOut
-from kdsl.fusion.override import learn
+from kdsl.fusion.override import apply, learn
 from kdsl.fusion.pool import fit_weights, pool
 from kdsl.models import calibrate
 from kdsl.models.calibrate import Calibration
@@ -121,10 +121,10 @@ def _threshold(fusion: Fusion, held: HeldOut, out: LogProbs, precision: float) -
 
     None where every row, or too few to tell, would be kept anyway.
     """
-    log_probs = fusion.pool_calibration(out) if fusion.uses == POOL else fusion(held.said).log_probs
-    heard = held.complete & ~np.isnan(log_probs).any(axis=1)
-    score = np.exp(log_probs[heard].max(axis=1))
-    right = log_probs[heard].argmax(axis=1) == held.gold[heard]
+    label, score = _answers(fusion, held, out)
+    heard = held.complete & (label >= 0)
+    score = score[heard]
+    right = label[heard] == held.gold[heard]
     order = np.argsort(-score, kind="stable")
     share = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
     # Equal scores are kept or left together, so a share counts at the last of them.
@@ -134,3 +134,16 @@ def _threshold(fusion: Fusion, held: HeldOut, out: LogProbs, precision: float) -
         return None
     enough = kept[share[kept] >= precision]
     return float(score[order][enough[-1] if enough.size else kept[share[kept].argmax()]])
+
+
+def _answers(fusion: Fusion, held: HeldOut, out: LogProbs) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Label and score of each row as the fusion will give them: a lone part's own, a rule's where it overrules."""
+    if fusion.uses != POOL:
+        alone = fusion(held.said)
+        return alone.label, alone.score
+    log_probs = fusion.pool_calibration(out)
+    label, score = first_best(log_probs), np.exp(log_probs.max(axis=1))
+    by = apply(fusion.override, held.facts, log_probs)
+    rows = np.flatnonzero(by >= 0)
+    label[rows], score[rows] = held.facts.label[by[rows]], held.facts.bound[by[rows]]
+    return label, score

@@ -117,6 +117,11 @@ class Fusion(BaseModel):
         every = np.ones(len(label), dtype=bool)
         return Fused(label, np.minimum(score, 1.0), log_probs, calibrated, overruled_by, every)
 
+    @property
+    def may_overrule(self) -> bool:
+        """Whether a rule may overrule it on any row, those that the dear voter is spared included."""
+        return self.override.possible or (self.others is not None and self.others.may_overrule)
+
     def of_stored(self, votes: Sequence[Mapping[str, Sequence[float] | None]], facts: Facts | None = None) -> Fused:
         """Fuse votes as the table `votes` holds them, one mapping of voter to log-probabilities a row.
 

@@ -68,8 +68,14 @@ class Verdict:
         gain += f"; {self.changed:.0f} rows answered otherwise, {self.overruled:.0f} of them by a rule's word"
         asked = idle + (f"; {self._asked()}" if self.share < 1 else "")
         if self.uses == POOL:
-            return f"uses the pool: nested {self.pool.value:.3f}, {gain}{asked}"
+            return f"uses the pool: nested {self.pool.value:.3f}, {gain}{self._abstaining()}{asked}"
         return f"uses {self.uses} alone: the pool is no better (nested {self.pool.value:.3f}, {gain}){asked}"
+
+    def _abstaining(self) -> str:
+        """What abstaining costs: the comparison is of answers to all rows."""
+        if self.released.value >= self.pool.value:
+            return ""
+        return f"; {self.released.value:.3f} where it abstains, which counts as wrong"
 
     def _asked(self) -> str:
         none, every = self.curve[0].score.value, self.curve[-1].score.value

@@ -1,0 +1,65 @@
+"""Whether a new release takes the place of the one at work."""
+
+from jobs.lake import Lake
+from jobs.registry import promoted
+from jobs.shelf import Shelf
+from kdsl.config import Settings
+from kdsl.errors import ReleaseError
+from kdsl.manifest import Manifest, read_manifest
+
+
+def verdict(lake: Lake, settings: Settings, new: Manifest) -> tuple[bool, str]:
+    """Whether to promote a new release, and why: the first, or on no task below the promoted one's interval.
+
+    One that lacks a task of the promoted one is not: nobody would label that any more.
+    """
+    if new.interrupted:
+        cut = ", ".join(new.interrupted)
+        return False, (
+            f"not promoted: Ctrl-C ended the learning of {cut} early. `fit` learns it whole; this one, "
+            f"{new.release_id}, labels where --release names it"
+        )
+    try:
+        at_work = promoted(lake)
+    except ReleaseError as error:
+        return True, f"promoted: nothing to compare with ({error})" if lake.has("releases") else "promoted: the first"
+    if at_work == new.release_id:
+        return True, f"{at_work} is the promoted release already"
+    try:
+        old = read_manifest(Shelf(lake.spark, settings).folder(at_work))
+    except ReleaseError as error:
+        return _against_the_table(lake, at_work, new, str(error))
+    return _against(old, new)
+
+
+def _against(old: Manifest, new: Manifest) -> tuple[bool, str]:
+    if old.taxonomy_digest != new.taxonomy_digest:
+        return True, f"promoted: {old.release_id} was learned for another taxonomy"
+    lost = [task for task in old.scores if task not in new.scores]
+    worse = [
+        f"{task} {new.score(task).value:.3f} < {old.score(task).low:.3f}"
+        for task in old.scores
+        if task in new.scores and new.score(task).value < old.score(task).low
+    ]
+    if lost or worse:
+        lacks = f"has no task {', '.join(lost)}, which {old.release_id} labels"
+        less = f"worse than {old.release_id} beyond its interval ({'; '.join(worse)})"
+        return False, f"not promoted: {lacks if lost else less}"
+    return True, f"promoted: not worse than {old.release_id} beyond its interval"
+
+
+def _against_the_table(lake: Lake, at_work: str, new: Manifest, reason: str) -> tuple[bool, str]:
+    """The verdict where the promoted release cannot be read: by the scores that the table `releases` holds of it."""
+    from pyspark.sql import functions as F
+
+    (row,) = lake.df("releases").where(F.col("release_id") == at_work).select("scores").collect()
+    old = {key.removesuffix(".fused"): score for key, score in row["scores"].items() if key.endswith(".fused")}
+    lost = [f"no task {task}" for task in old if task not in new.scores]
+    worse = [
+        f"{task} {new.score(task).high:.3f} at most < {old[task]:.3f}"
+        for task in new.scores
+        if task in old and new.score(task).high < old[task]
+    ]
+    if lost or worse:
+        return False, f"not promoted: worse than {at_work} ({'; '.join(lost + worse)}), which cannot be read: {reason}"
+    return True, f"promoted: not worse than {at_work} was, which cannot be read: {reason}"
