@@ -55,19 +55,11 @@ def draw_of(picked: Sequence[Chosen], earlier: "Sequence[Row]", days: Days) -> D
 def note(lake: Lake, release: Release, chosen: Sequence[Chosen], of: Draw) -> None:
     """Write what was chosen by a draw, and the rows of earlier ones that it made more probable."""
     now = datetime.now(UTC)
+    by = release.manifest.release_id
     rows = []
     for pick, item, day in chosen:
         alone = of.own.get(item.task) if pick.part == "random" else None
-        drawn = (
-            pick.part,
-            pick.inclusion,
-            pick.why,
-            release.manifest.release_id,
-            now,
-            of.days.start,
-            of.days.end,
-            alone,
-        )
+        drawn = pick.part, pick.inclusion, pick.why, by, now, of.days.start, of.days.end, alone
         rows.append((item.item_id, item.task, day, *drawn))
     lake.upsert("draws", lake.spark.createDataFrame([*rows, *of.again], DRAWS.columns))
 

@@ -1,7 +1,7 @@
 """Whether a new release takes the place of the one at work."""
 
 from jobs.lake import Lake
-from jobs.registry import promoted
+from jobs.registry import fused_scores, promoted
 from jobs.shelf import Shelf
 from kdsl.config import Settings
 from kdsl.errors import ReleaseError
@@ -53,7 +53,7 @@ def _against_the_table(lake: Lake, at_work: str, new: Manifest, reason: str) -> 
     from pyspark.sql import functions as F
 
     (row,) = lake.df("releases").where(F.col("release_id") == at_work).select("scores").collect()
-    old = {key.removesuffix(".fused"): score for key, score in row["scores"].items() if key.endswith(".fused")}
+    old = fused_scores(row)
     lost = [f"no task {task}" for task in old if task not in new.scores]
     worse = [
         f"{task} {new.score(task).high:.3f} at most < {old[task]:.3f}"

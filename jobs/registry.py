@@ -1,6 +1,7 @@
 """The releases of a lake: which were learned, where they lie, which one labels tonight."""
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from jobs.lake import Lake
 from jobs.shelf import Shelf
@@ -11,6 +12,9 @@ from kdsl.errors import ReleaseError
 from kdsl.manifest import MANIFEST, file_sha256
 from kdsl.ocr import reader_version
 from kdsl.release import Release
+
+if TYPE_CHECKING:
+    from pyspark.sql import Row
 
 
 def find(lake: Lake, settings: Settings, release_id: str | None) -> Release:
@@ -94,6 +98,11 @@ def register(lake: Lake, release: Release, *, promote: bool, reason: str) -> Non
         reason,
     )
     lake.upsert("releases", lake.spark.createDataFrame([row], RELEASES.columns))
+
+
+def fused_scores(noted: "Row") -> dict[str, float]:
+    """Held-out weighted F1 by task of what a release says in the end, from its row of the table `releases`."""
+    return {key.removesuffix(".fused"): score for key, score in noted["scores"].items() if key.endswith(".fused")}
 
 
 def _noted(lake: Lake) -> dict[str, str]:

@@ -41,8 +41,7 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
 def _list(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:  # noqa: ARG001 - every action's form
     tonight = registry.history(lake)[:1]
     for row in sorted(lake.df("releases").collect(), key=lambda row: row["created_at"]):
-        scores = {key.removesuffix(".fused"): score for key, score in row["scores"].items() if key.endswith(".fused")}
-        told = ", ".join(f"{task} {score:.3f}" for task, score in sorted(scores.items()))
+        told = ", ".join(f"{task} {score:.3f}" for task, score in sorted(registry.fused_scores(row).items()))
         promoted = f"promoted {row['promoted_at']:%Y-%m-%d %H:%M}" if row["promoted_at"] else "never promoted"
         mark = "*" if row["release_id"] in tonight else " "
         console.say(

@@ -107,7 +107,7 @@ def _lesson(task: Task, examples: Sequence[tuple[Item, str]], settings: FitSetti
 
 def _can_see(name: str, task: Task, settings: FitSettings) -> bool:
     """Whether a voter can look at what the task is asked of; that one cannot is logged."""
-    models = [one for one in _options(name, settings).values() if isinstance(one, MllmSettings) and one.path]
+    models = [one for one in _models(_options(name, settings)) if one.path]
     if task.asked_of != "image" or all(sees(one.path, allow_download=one.allow_download) for one in models):
         return True
     _LOG.warning(f"{name} reads text alone, and task {task.name!r} is asked of pictures: it takes no part there")
@@ -116,14 +116,18 @@ def _can_see(name: str, task: Task, settings: FitSettings) -> bool:
 
 def _joined(order: Order, lessons: Sequence[_Lesson]) -> Order:
     """With the other tasks' examples, where the voter's adapter is to learn all tasks."""
-    models = [one for one in order.options.values() if isinstance(one, MllmSettings)]
-    if not any(one.post_train and one.lora.joint for one in models):
+    if not any(one.post_train and one.lora.joint for one in _models(order.options)):
         return order
     others = [one for one in lessons if one.task.name != order.task.name]
     return replace(
         order,
         beside=[Lesson(one.task, one.items, one.gold, one.groups, contents_of(one.items)) for one in others],
     )
+
+
+def _models(options: Mapping[str, Any]) -> list[MllmSettings]:
+    """The multimodal models among a voter's options."""
+    return [one for one in options.values() if isinstance(one, MllmSettings)]
 
 
 def _options(name: str, settings: FitSettings) -> dict[str, Any]:

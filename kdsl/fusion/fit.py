@@ -14,7 +14,7 @@ from kdsl.fusion import cascade
 from kdsl.fusion.cascade import DEAR
 from kdsl.fusion.fusion import POOL, Fusion, first_best
 from kdsl.fusion.held_out import HeldOut
-from kdsl.fusion.override import apply, learn
+from kdsl.fusion.override import learn, overrule
 from kdsl.fusion.pool import fit_weights, pool
 from kdsl.models import calibrate
 from kdsl.models.calibrate import Calibration
@@ -143,7 +143,5 @@ def _answers(fusion: Fusion, held: HeldOut, out: LogProbs) -> tuple[NDArray[np.i
         return alone.label, alone.score
     log_probs = fusion.pool_calibration(out)
     label, score = first_best(log_probs), np.exp(log_probs.max(axis=1))
-    by = apply(fusion.override, held.facts, log_probs)
-    rows = np.flatnonzero(by >= 0)
-    label[rows], score[rows] = held.facts.label[by[rows]], held.facts.bound[by[rows]]
+    overrule(fusion.override, held.facts, log_probs, label, score)
     return label, score

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from kdsl.errors import ReleaseError
 from kdsl.fusion.cascade import Cascade
 from kdsl.fusion.facts import Facts
-from kdsl.fusion.override import Override, apply
+from kdsl.fusion.override import Override, overrule
 from kdsl.fusion.pool import pool
 from kdsl.models.calibrate import Calibration, clean
 from kdsl.models.voter import LogProbs
@@ -108,10 +108,7 @@ class Fusion(BaseModel):
         score = np.where(label < 0, np.nan, np.exp(np.take_along_axis(log_probs, label[:, None], axis=1)[:, 0]))
         overruled_by = np.full(len(label), -1, dtype=np.int64)
         if facts is not None and self.uses == POOL:
-            overruled_by = apply(self.override, facts, log_probs)
-            rows = np.flatnonzero(overruled_by >= 0)
-            label[rows] = facts.label[overruled_by[rows]]
-            score[rows] = facts.bound[overruled_by[rows]]
+            overruled_by = overrule(self.override, facts, log_probs, label, score)
         if self.threshold is not None:
             label = np.where(score < self.threshold, -1, label)
         every = np.ones(len(label), dtype=bool)

@@ -84,6 +84,16 @@ def apply(override: Override, facts: Facts, log_probs: LogProbs) -> NDArray[np.i
     return np.where((at >= 0) & allowed[at], at, -1)
 
 
+def overrule(
+    override: Override, facts: Facts, log_probs: LogProbs, label: NDArray[np.int64], score: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Put a rule's label and bound where one overrules, in place; by row the entry of `facts`, -1 where none does."""
+    by = apply(override, facts, log_probs)
+    rows = np.flatnonzero(by >= 0)
+    label[rows], score[rows] = facts.label[by[rows]], facts.bound[by[rows]]
+    return by
+
+
 def _better(right: int, other: int) -> bool:
     """Whether one side won more than half of the rows that one of the two got right, beyond chance."""
     return wilson_low(right, right + other) > 0.5
