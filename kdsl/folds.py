@@ -21,6 +21,8 @@ MIN_CHARS = 12  # shorter texts are equal by chance
 HASHES, BAND = 32, 4
 # A picture sent in more dialogues than this is a sticker, and says nothing about them.
 MAX_SHARED = 10
+# A text is compared with so many before it that have a band in common with it, in the order of the alphabet.
+COMPARED = 64
 _WORDS = re.compile(r"[\W_]+")
 _PRIME = (1 << 61) - 1
 
@@ -64,16 +66,31 @@ def group_keys(items: Sequence[Item]) -> list[str]:
     texts = [_signature(item) for item in items]
     for rows in _buckets(_exact_keys(item, text) for item, text in zip(items, texts, strict=True)):
         union.join(rows)
-    shingles = [_shingles(text) for text in texts]
-    for rows in _buckets(_bands(shingle) for shingle in shingles):
-        for row in rows[1:]:
-            if _jaccard(shingles[rows[0]], shingles[row]) >= NEAR:
-                union.join([rows[0], row])
+    _join_near(union, texts)
     first: dict[int, str] = {}
     for row, item in enumerate(items):
         root = union.root(row)
         first[root] = min(first.get(root, item.item_id), item.item_id)
     return [first[union.root(row)] for row in range(len(items))]
+
+
+def _join_near(union: "_Union", texts: Sequence[str]) -> None:
+    """Join rows of near-duplicate texts; rows of equal texts are joined already.
+
+    Candidates are compared each with each, but for large buckets, where a text meets `COMPARED` others and is joined
+    to further ones through them: time grows with the texts, not with their pairs.
+    """
+    row_of = {text: row for row, text in enumerate(texts)}
+    rows = [row_of[text] for text in sorted(row_of)]
+    shingles = [_shingles(texts[row]) for row in rows]
+    for bucket in _buckets(map(_bands, shingles)):
+        for place, one in enumerate(bucket):
+            for other in bucket[max(0, place - COMPARED) : place]:
+                if (
+                    union.root(rows[one]) != union.root(rows[other])
+                    and _jaccard(shingles[one], shingles[other]) >= NEAR
+                ):
+                    union.join([rows[other], rows[one]])
 
 
 def _signature(item: Item) -> str:

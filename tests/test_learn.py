@@ -3,9 +3,11 @@
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kdsl import folds as near
 from kdsl.dialogue import Item, Line, Picture, Turn
 from kdsl.folds import MAX_SHARED, assign, group_keys
 from kdsl.learn import out_of_fold
@@ -74,6 +76,40 @@ def test_near_duplicates_and_shared_pictures_stay_together() -> None:
     assert keys[5] == keys[6]
     assert len(set(keys)) == 4
     assert group_keys(items[::-1]) == keys[::-1]
+
+
+def variant(text: str, *changes: int) -> str:
+    """The text with the words at these places made others."""
+    return " ".join(f"zq{place}xv" if place in changes else word for place, word in enumerate(text.split()))
+
+
+TEXT = "the blue shoes that I ordered on monday came without laces and the box was torn open at one side by someone"
+
+
+def test_near_duplicates_of_each_other_need_not_be_those_of_the_first_in_their_bucket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rows 2 and 3 of a bucket were each compared with row 1 alone, and fell into two folds."""
+    monkeypatch.setattr(near, "_bands", lambda shingles: ["one bucket"] if shingles else [])
+    one, two = variant(TEXT, 2, 5, 10, 15, 19), TEXT
+    items = [said("1", one), said("2", two), said("3", two + " else")]
+    for order in ([0, 1, 2], [1, 2, 0], [2, 0, 1]):
+        keys = dict(zip(order, group_keys([items[place] for place in order]), strict=True))
+        assert keys[1] == keys[2] != keys[0]
+
+
+def test_a_large_bucket_is_not_compared_pair_by_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = Counter[str]()
+    jaccard = near._jaccard
+    monkeypatch.setattr(near, "_jaccard", lambda *pair: calls.update(["all"]) or jaccard(*pair))
+    monkeypatch.setattr(near, "_bands", lambda shingles: ["one bucket"] if shingles else [])
+    alike = [said(f"a{n:04}", f"{TEXT} {n:04}") for n in range(1_000)]
+    others = [said(f"o{n:04}", " ".join(f"{(n + 1) * k * 7919 % 99991:x}" for k in range(1, 9))) for n in range(300)]
+    equal = [said(f"e{n:04}", TEXT[::-1]) for n in range(10_000)]
+    keys = group_keys([*alike, *others, *equal])
+    assert len(set(keys[:1_000])) == 1
+    assert len(set(keys[1_300:])) == 1
+    assert calls["all"] <= 1_301 * near.COMPARED
 
 
 def test_a_sticker_in_many_dialogues_joins_none() -> None:
