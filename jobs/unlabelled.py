@@ -11,6 +11,7 @@ from jobs.lake import Lake
 from jobs.unlearned import drawn
 from jobs.votes import KEY
 from kdsl.estimate import drift, estimate
+from kdsl.fusion.fusion import POOL
 from kdsl.metrics import Estimate
 from kdsl.release import Release
 
@@ -26,7 +27,8 @@ def estimates(
     """By date and task of `labels` (see `jobs.unlearned.labelled`): estimated weighted F1, and the probability that
     rows are of the kind of the examples.
 
-    Items without a vote, which are those with a fault, count as wrong. The interval is for all items of the batch.
+    Items without a vote, which are those with a fault, count as wrong. A label by a rule's word is as likely to be
+    right as such words are on held-out examples. The interval is for all items of the batch.
     """
     from pyspark.sql import functions as F
 
@@ -35,7 +37,7 @@ def estimates(
     said = lake.df("votes").where(among(days) & F.col("voter_digest").isin(digests)).dropDuplicates(list(KEY))
     heard = (
         sample.join(said.drop("event_date"), ["item_id", "task", "input_hash"], "left")
-        .groupBy("item_id", "task", "event_date", "label", "rows")
+        .groupBy("item_id", "task", "event_date", "label", "decided_by", "rows")
         .agg(F.collect_list(F.struct("voter", "log_probs")).alias("votes"))
         .toArrow()
     )
@@ -50,7 +52,9 @@ def _estimated(release: Release, task: str, rows: "list[dict[str, Any]]") -> tup
     by_row = [{vote["voter"]: vote["log_probs"] for vote in row["votes"]} for row in rows]
     place = {label: number for number, label in enumerate(fusion.labels)}
     label = np.array([place.get(row["label"], -1) for row in rows], dtype=np.int64)
-    log_probs = fusion.of_stored(by_row).log_probs
+    voters = {None, POOL, *fusion.voters}
+    by_rule = np.where([row["decided_by"] in voters for row in rows], -1, label)
+    log_probs = fusion.ruled(fusion.of_stored(by_row), by_rule)
     total = int(rows[0]["rows"])
     found = estimate(reference, log_probs, label, seed=release.manifest.settings.get("seed", 0), rows=total)
     return found, drift(reference, log_probs, label)

@@ -37,13 +37,22 @@ def held_out(lake: Lake, release: Release) -> "DataFrame":
 def labelled(lake: Lake, release: Release, days: Days) -> "DataFrame":
     """What the release said on those days, without its reasons.
 
-    Columns item_id, task, event_date, input_hash, label, score, abstained, error_code, run_id.
+    Columns item_id, task, event_date, input_hash, label, score, abstained, decided_by, error_code, run_id.
     """
     from pyspark.sql import functions as F
 
     said = lake.df("labels").where(within(days)).where(F.col("release_id") == release.manifest.release_id)
     return said.select(
-        "item_id", "task", "event_date", "input_hash", "label", "score", "abstained", "error_code", "run_id"
+        "item_id",
+        "task",
+        "event_date",
+        "input_hash",
+        "label",
+        "score",
+        "abstained",
+        "decided_by",
+        "error_code",
+        "run_id",
     )
 
 

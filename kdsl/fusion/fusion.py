@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from kdsl.errors import ReleaseError
 from kdsl.fusion.cascade import Cascade
 from kdsl.fusion.facts import Facts
-from kdsl.fusion.override import Override, overrule
+from kdsl.fusion.override import Override, believed, overrule
 from kdsl.fusion.pool import pool
 from kdsl.models.calibrate import Calibration, clean
 from kdsl.models.voter import LogProbs
@@ -21,7 +21,11 @@ POOL = "pool"
 
 @dataclass(frozen=True)
 class Fused:
-    """One task's batch, fused: label index (-1: abstains), its probability, and all labels' log-probabilities."""
+    """One task's batch, fused: label index (-1: abstains), its score, and all labels' log-probabilities.
+
+    The score is the label's probability, but the bound of a rule's precision where that rule overrules; there the
+    log-probabilities are those of `kdsl.fusion.override.believed`.
+    """
 
     label: NDArray[np.int64]
     score: NDArray[np.float64]
@@ -85,7 +89,7 @@ class Fusion(BaseModel):
         if self.cascade is None or self.others is None:
             return whole
         spared = self.others(said, facts)
-        asked = self.cascade.asks(spared.log_probs)
+        asked = self.asks(said)  # whatever rules say
         return Fused(
             label=np.where(asked, whole.label, spared.label),
             score=np.where(asked, whole.score, spared.score),
@@ -111,6 +115,7 @@ class Fusion(BaseModel):
             overruled_by = overrule(self.override, facts, log_probs, label, score)
         if self.threshold is not None:
             label = np.where(score < self.threshold, -1, label)
+        log_probs = believed(self.override, log_probs, np.where(overruled_by >= 0, label, -1))
         every = np.ones(len(label), dtype=bool)
         return Fused(label, np.minimum(score, 1.0), log_probs, calibrated, overruled_by, every)
 
@@ -133,6 +138,17 @@ class Fusion(BaseModel):
             },
             facts,
         )
+
+    def ruled(self, fused: Fused, label: NDArray[np.int64]) -> LogProbs:
+        """Log-probabilities (n, labels) of rows fused without facts, as they are with them.
+
+        Args:
+            fused: what `of_stored` has of them.
+            label: label index (n,) that a rule gave, -1 where none overruled.
+        """
+        asked = fused.asked
+        out = believed(self.judge(True).override, fused.log_probs, np.where(asked, label, -1))
+        return believed(self.judge(False).override, out, np.where(asked, -1, label))
 
     def save(self, file: Path) -> None:
         """Write JSON."""

@@ -26,6 +26,8 @@ class Override(BaseModel):
     all_rules: bool = False
     rules: tuple[str, ...] = ()
     """Ids of rules that may overrule by their own record."""
+    right: float | None = None
+    """Probability that a rule's label is right where one overrules; None: unknown, as where none may."""
 
     @property
     def possible(self) -> bool:
@@ -68,9 +70,13 @@ def learn(facts: Facts, log_probs: LogProbs, gold: NDArray[np.int64]) -> Overrid
         if _better(int(rule_right[names == name].sum()), int(pool_right[names == name].sum()))
     ]
     right, other = int(rule_right.sum()), int(pool_right.sum())
-    return Override(
+    override = Override(
         disagreed=len(rows), rule_right=right, pool_right=other, all_rules=_better(right, other), rules=tuple(better)
     )
+    if not override.possible:
+        return override
+    won = rule_right[apply(override, facts, log_probs)[rows] >= 0]
+    return override.model_copy(update={"right": float((won.sum() + 1) / (len(won) + 2))})
 
 
 def apply(override: Override, facts: Facts, log_probs: LogProbs) -> NDArray[np.int64]:
@@ -92,6 +98,27 @@ def overrule(
     rows = np.flatnonzero(by >= 0)
     label[rows], score[rows] = facts.label[by[rows]], facts.bound[by[rows]]
     return by
+
+
+def believed(override: Override, log_probs: LogProbs, label: NDArray[np.int64]) -> LogProbs:
+    """The pool's log-probabilities (n, labels), a rule's label made as likely as rules are right where they overrule.
+
+    The rule's record in general says too much there: rows on which the pool contradicts it are harder than others. So
+    what counts is the record of disagreements. The other labels keep their ratios.
+
+    Args:
+        override: of a release; one that does not know how often its rules are right leaves all as it is.
+        log_probs: the pool's.
+        label: label index (n,) that a rule put in the place of the pool's, -1 where none did.
+    """
+    rows = np.flatnonzero(label >= 0)
+    if override.right is None or not rows.size:
+        return log_probs
+    out, at = log_probs.copy(), (rows, label[rows])
+    left = np.log1p(-override.right) - np.log1p(-np.minimum(np.exp(out[at]), 1 - 1e-12))
+    out[rows] += left[:, None]
+    out[at] = np.log(override.right)
+    return out
 
 
 def _better(right: int, other: int) -> bool:
