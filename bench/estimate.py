@@ -13,6 +13,7 @@ mean confidence in all settings together.
 
 import argparse
 import functools
+import hashlib
 import json
 import time
 from collections import Counter
@@ -24,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import mire, rule_data
+from jobs.fit import code_digest
 from kdsl import metrics, taxonomy
 from kdsl.config import ReaderSettings
 from kdsl.demo import shop
@@ -46,7 +48,7 @@ EXAMPLES, OTHERS = 20, 3_000  # a label of the made-up shop; rows that batches a
 SIZES = (60, 400)
 # Of the tilt of the shares: the smaller, the further they are from those of the examples.
 CONCENTRATIONS = (5.0, 1.0)
-SEED, FOLDS = 7, 4
+SEED, FOLDS, VOTERS = 7, 4, ("rules", "linear")
 RESAMPLES = 2_000
 
 Rows = Sequence[tuple[Item, str]]
@@ -194,7 +196,7 @@ def _dialogues(part: Part, seed: int) -> Rows:
 
 
 def _mire(folder: Path, cache: Path, name: str) -> HeldOut:
-    file = cache / f"held_out-{name}.npz"
+    file = cache / f"held_out-{name}-{_key(folder)}.npz"
     if file.is_file():
         return votes.load(file)
     found = mire.records(folder)
@@ -202,11 +204,18 @@ def _mire(folder: Path, cache: Path, name: str) -> HeldOut:
     items, gold = mire.examples(found, name, pictures)
     groups, task = group_keys(items), mire.task(name)
     held = held_out(task.label_names, [item.item_id for item in items], gold, groups, {})
-    for voter in ("rules", "linear"):
+    for voter in VOTERS:
         heard = hear(kind(voter), task, items, gold, folds=FOLDS, seed=SEED, groups=groups)
         held = held.with_voter(voter, heard.log_probs, heard.asked, heard.facts)
     held.save(file)
     return held
+
+
+def _key(folder: Path) -> str:
+    """Names what the votes are made of: code, examples, taxonomy and settings; of another state are other files."""
+    files = [file.read_bytes() for file in (folder / "train.json", mire.TAXONOMY)]
+    parts = [code_digest(), *(hashlib.sha256(data).hexdigest() for data in files), SEED, FOLDS, VOTERS]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
 def _validate(case: Case, concentration: float) -> Found:

@@ -68,7 +68,7 @@ def fit(lake: Lake, settings: Settings) -> Release:
                 "fit": settings.fit.model_dump(mode="json"),
                 "models": models,
                 "libraries": library_versions(),
-                "code": _code_digest(),
+                "code": code_digest(),
                 "by_hand": hands.to_dict(),
             }
         )
@@ -134,7 +134,7 @@ def _learn(
         return shelf.put(new)
 
 
-def _code_digest() -> str:
+def code_digest() -> str:
     """SHA-256 over the source of `kdsl` without its demo: other code may learn another release from the same gold."""
     root = Path(kdsl.__file__).parent
     digest = hashlib.sha256()
