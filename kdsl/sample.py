@@ -11,21 +11,26 @@ the weight 1 / probability (Horvitz and Thompson 1952). Who is drawn is not draw
 same items each has had two chances, and the probability of a row is that of either (`either`).
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.folds import hash_order
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
 Floats = NDArray[np.float64]
 Key = TypeVar("Key")
 Part = Literal["random", "doubt"]
 
-# So many of the least sure are looked at for each place to fill.
+# So many of the least sure are looked at for each place to fill,
 SHORTLIST = 8
+# but no more than so many in all, or one a place: words of all of them are held at once.
+LOOKED_AT = 8_000
 
 
 @dataclass(frozen=True)
@@ -80,11 +85,9 @@ def shortlist(pool: Pool, n: int, taken: Collection[int], *, seed: int) -> dict[
             by_stratum.setdefault((pool.tasks[row], pool.given[row]), []).append(row)
     errors = {key: float(pool.doubt[rows].sum()) for key, rows in by_stratum.items()}
     places = shared_out(errors, {key: len(rows) for key, rows in by_stratum.items()}, n)
+    each = min(SHORTLIST, max(1, LOOKED_AT // max(1, n)))
     return {
-        key: (
-            k,
-            sorted(by_stratum[key], key=lambda r: (-pool.doubt[r], hash_order(pool.ids[r], seed)))[: SHORTLIST * k],
-        )
+        key: (k, sorted(by_stratum[key], key=lambda r: (-pool.doubt[r], hash_order(pool.ids[r], seed)))[: each * k])
         for key, k in places.items()
         if k
     }
@@ -100,22 +103,22 @@ def for_doubt(
         listed: what `shortlist` gave.
         texts: words of each row on it, by which rows are alike; rows without words are unlike any.
     """
-    rows = [row for _, own in listed.values() for row in own]
-    vectors = dict(zip(rows, _vectors([texts.get(row, "") for row in rows]), strict=True))
-    nearest = dict.fromkeys(rows, 0.0)
     picks = []
-    for (task, _), (k, own) in listed.items():
-        left = list(own)
-        for _ in range(min(k, len(left))):
-            best = max(left, key=lambda row: (pool.doubt[row] * (1 - nearest[row]), -left.index(row)))
-            left.remove(best)
-            why = (
-                f"for doubt, sure only to {1 - pool.doubt[best]:.0%}, {nearest[best]:.0%} like another picked for doubt"
-            )
-            picks.append(Pick(best, "doubt", 1.0, why))
-            for row in rows:
-                if pool.tasks[row] == task:
-                    nearest[row] = max(nearest[row], float(vectors[row] @ vectors[best]))
+    for task in dict.fromkeys(task for task, _ in listed):
+        strata = [(k, own) for (name, _), (k, own) in listed.items() if name == task]
+        rows = np.array([row for _, own in strata for row in own], dtype=np.int64)
+        vectors = _vectors([texts.get(row, "") for row in rows.tolist()])
+        nearest, doubt, start = np.zeros(len(rows)), pool.doubt[rows], 0
+        for k, own in strata:
+            left = np.arange(start, start := start + len(own))
+            for _ in range(min(k, len(own))):
+                best = int(left[np.argmax(doubt[left] * (1 - nearest[left]))])  # the first of equals
+                left = left[left != best]
+                why = (
+                    f"for doubt, sure only to {1 - doubt[best]:.0%}, {nearest[best]:.0%} like another picked for doubt"
+                )
+                picks.append(Pick(int(rows[best]), "doubt", 1.0, why))
+                nearest = np.maximum(nearest, vectors @ vectors[best].toarray()[0])
     return picks
 
 
@@ -129,12 +132,9 @@ def shared_out(weights: Mapping[Key, float], most: Mapping[Key, int], n: int) ->
     return given
 
 
-def _vectors(texts: Iterable[str]) -> Floats:
-    """Unit vectors (n, 4096) of hashed character n-grams; zeros of no text."""
+def _vectors(texts: Sequence[str]) -> "csr_matrix":
+    """Unit vectors (n, 4096), sparse, of hashed character n-grams; zeros of no text."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
-    wanted = list(texts)
-    if not wanted:  # scikit-learn refuses none
-        return np.zeros((0, 4096))
     grams = HashingVectorizer(analyzer="char", ngram_range=(2, 4), n_features=4096, alternate_sign=False)
-    return np.asarray(grams.transform(wanted).toarray(), dtype=np.float64)
+    return grams.transform(texts)

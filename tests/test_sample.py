@@ -1,6 +1,7 @@
 """What a person should label next: honest probabilities, doubtful and diverse picks, and the way back by `ingest`."""
 
 import json
+import tracemalloc
 from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pyspark.sql import Row
+from sklearn.feature_extraction.text import HashingVectorizer
 
 from jobs import cli, draws, examples, ledger, sample, unlearned
 from jobs.evaluate import evaluate
@@ -16,7 +18,7 @@ from jobs.options import Days
 from kdsl import metrics
 from kdsl.dialogue import Item
 from kdsl.errors import ConfigError
-from kdsl.sample import Pick, Pool, at_random, either, for_doubt, shared_out, shortlist
+from kdsl.sample import LOOKED_AT, Pick, Pool, at_random, either, for_doubt, shared_out, shortlist
 from tests.night import Shop
 
 
@@ -95,6 +97,44 @@ def test_of_rows_that_say_the_same_one_is_enough() -> None:
     }
     picks = for_doubt(same, shortlist(same, 4, (), seed=1), texts)
     assert sum(pick.row < 6 for pick in picks) == 1
+
+
+def plainly(pool: Pool, listed: dict[tuple[str, str], tuple[int, list[int]]], texts: dict[int, str]) -> list[int]:
+    """The picks of `for_doubt`, by all pairs of dense vectors."""
+    grams = HashingVectorizer(analyzer="char", ngram_range=(2, 4), n_features=4096, alternate_sign=False)
+    rows = [row for _, own in listed.values() for row in own]
+    vectors = dict(zip(rows, grams.transform([texts.get(row, "") for row in rows]).toarray(), strict=True))
+    picked: list[int] = []
+    for (task, _), (k, own) in listed.items():
+        left = list(own)
+        for _ in range(min(k, len(left))):
+            met = [vectors[row] for row in picked if pool.tasks[row] == task]
+            score = [pool.doubt[row] * (1 - max((float(vectors[row] @ one) for one in met), default=0)) for row in left]
+            picked.append(left.pop(int(np.argmax(np.round(score, 12)))))
+    return picked
+
+
+def test_the_picks_are_those_of_all_pairs_compared() -> None:
+    items, dice = pool(), np.random.default_rng(8)
+    words = ["parcel", "refund", "late", "broken", "size", "where", "is", "my", "lamp", "box"]
+    texts = {row: " ".join(dice.choice(words, 4)) for row in range(280)}
+    listed = shortlist(items, 40, (), seed=1)
+    assert sum(len(own) for _, own in listed.values()) > 200
+    assert [pick.row for pick in for_doubt(items, listed, texts)] == plainly(items, listed, texts)
+
+
+def test_a_large_sample_holds_no_more_words_than_a_bound_allows() -> None:
+    n = 20_000
+    many = Pool([f"i{k}" for k in range(n)], ["intent"] * n, ["a"] * n, np.linspace(0.9, 0.1, n))
+    looked_at = {size: len(shortlist(many, size, (), seed=1)["intent", "a"][1]) for size in (50, 1_000, 3_000, 10_000)}
+    assert looked_at == {50: 400, 1_000: LOOKED_AT, 3_000: 6_000, 10_000: 10_000}
+    listed = {("intent", "a"): (100, list(range(3_000)))}
+    tracemalloc.start()
+    picks = for_doubt(many, listed, {row: f"where is parcel {row}" for row in range(3_000)})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len({pick.row for pick in picks}) == 100
+    assert peak < 30e6  # dense vectors would take 98 MB
 
 
 def test_of_items_that_leave_no_doubt_none_is_picked_for_it() -> None:
