@@ -74,8 +74,6 @@ def measured(counted: "Iterable[Row]") -> dict[Key, Estimate]:
     for (day, task), drawn in by_batch.items():
         cells = dict(sorted(drawn.items(), key=str))
         figures[Key(day, task, "weighted_f1", "")] = metrics.estimate_drawn(cells)
-        matrix, rows_of = metrics.weighed(cells), metrics.from_cells(cells).counts.sum(axis=1)
-        for label, f1, n in zip(matrix.labels, metrics.f1_by_label(matrix.counts), rows_of, strict=True):
-            if label is not None and n:
-                figures[Key(day, task, "f1", label)] = plain(float(f1), int(n))
+        for label, found in metrics.estimates_by_label(cells).items():
+            figures[Key(day, task, "f1", label)] = found
     return figures

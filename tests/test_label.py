@@ -121,6 +121,11 @@ def test_batch_metrics_hold_each_night(night: Shop) -> None:
         figure = metrics[day, "intent", "weighted_f1", ""]
         assert figure["n"] == scored > 0
         assert 0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1
+        by_label = [row for key, row in metrics.items() if key[:3] == (day, "intent", "f1")]
+        assert sum(row["n"] for row in by_label) == scored
+        assert sum(row["value"] * row["n"] for row in by_label) / scored == pytest.approx(figure["value"])
+        assert all(0 <= row["low"] <= row["value"] <= row["high"] <= 1 for row in by_label)
+        assert any(row["low"] < row["high"] for row in by_label)
         assert metrics[day, "all", "seconds", "predict"]["value"] > 0
         assert (day, "intent", "abstain_rate", "") in metrics
 
