@@ -114,6 +114,7 @@ def _learn(
         scores={task: Score.of(learned.verdict.scores) for task, learned in trained.items()},
         uses={task: learned.verdict.uses for task, learned in trained.items()},
         gains={task: Score.of(learned.verdict.differences) for task, learned in trained.items()},
+        left_out={task: Score.of(learned.verdict.left_out) for task, learned in trained.items()},
         interrupted=interrupted,
         asking={task: Asking.of(each.fusion, each.verdict) for task, each in trained.items() if each.verdict.curve},
     )

@@ -11,6 +11,7 @@ from jobs.shelf import Shelf
 from kdsl.config import Settings
 from kdsl.errors import ConfigError, ReleaseError
 from kdsl.fusion.fusion import POOL
+from kdsl.manifest import Score
 from kdsl.release import Release
 from kdsl.release_diff import difference
 
@@ -60,11 +61,17 @@ def _show(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
                 ece = f"  ECE {curves[name].ece}" if name in curves else ""
                 weighed = fusion.uses == POOL and name in fusion.speakers
                 weight = f"  weight {fusion.weights[name]:.3f}" if weighed else ""
-                console.say(f"  {task:<8} {name:<8} held-out weighted F1 {score}{ece}{weight}")
+                missed = _missed(release.manifest.left_out.get(task, {}).get(name))
+                console.say(f"  {task:<8} {name:<8} held-out weighted F1 {score}{ece}{weight}{missed}")
             doubt = f"abstains below {fusion.threshold:.3f}" if fusion.threshold else "never abstains for doubt"
             console.say(f"  {task:<8} decided by {fusion.uses}; {doubt}")
             if fusion.cascade:
                 console.say(f"  {task:<8} large is asked of {fusion.cascade.share:.0%} of items at most")
+
+
+def _missed(loss: Score | None) -> str:
+    """What the pool loses without a voter; nothing where no release knows."""
+    return f"  the pool loses {loss.value:+.3f} [{loss.low:+.3f}, {loss.high:+.3f}] without it" if loss else ""
 
 
 def _diff(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:

@@ -60,6 +60,7 @@ def _part(
         uses=manifest.uses.get(task, fusion.uses),
         scores=_estimates(manifest.scores[task]),
         gains=_estimates(manifest.gains.get(task, {})),
+        left_out=_estimates(manifest.left_out.get(task, {})),
         weights={name: fusion.weights[name] for name in fusion.speakers},
         idle=fusion.idle,
         called=manifest.called,

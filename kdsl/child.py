@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from kdsl.dialogue import Item
 from kdsl.fusion.facts import joined, out_of_fold
 from kdsl.fusion.fusion import Fusion
 from kdsl.fusion.held_out import HeldOut
+from kdsl.fusion.left_out import left_out
 from kdsl.fusion.nested import Verdict, refit
 from kdsl.manifest import Asking, Score, now
 from kdsl.manifest import id_of as id_from
@@ -107,6 +108,7 @@ def mint(parent: Release, by_hand: RuleSet, items: Mapping[str, Mapping[str, Ite
             "scores": {**old.scores, **{task: Score.of(new.verdict.scores) for task, new in changed.items()}},
             "uses": {**old.uses, **{task: new.verdict.uses for task, new in changed.items()}},
             "gains": {**old.gains, **{task: Score.of(new.verdict.differences) for task, new in changed.items()}},
+            "left_out": {**old.left_out, **{task: Score.of(new.verdict.left_out) for task, new in changed.items()}},
             "asking": {
                 **old.asking,
                 **{task: Asking.of(new.fusion, new.verdict) for task, new in changed.items() if new.verdict.curve},
@@ -163,4 +165,5 @@ def _amended(parent: Release, task: str, by_hand: RuleSet, items: Mapping[str, I
     held = held.with_voter(RULES, votes, asked, facts)
     budget = {"precision": settings.get("precision"), "share": settings.get("large_share", 1.0)}
     fusion, verdict = refit(held, seed=settings["seed"], **budget)
+    verdict = replace(verdict, left_out=left_out(held, verdict.idle, seed=settings["seed"]))
     return Task(voter, held, fusion, verdict)

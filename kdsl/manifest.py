@@ -101,6 +101,9 @@ class Manifest(BaseModel):
     """task -> "pool", or the voter that decides alone because the pool did not beat it."""
     gains: dict[str, dict[str, Score]] = {}
     """task -> voter -> weighted F1 of the pool less that of the voter, nested, with its paired interval."""
+    left_out: dict[str, dict[str, Score]] = {}
+    """task -> voter -> weighted F1 of the pool less that of the pool of the others, nested, with its paired interval;
+    empty in a release of an earlier version."""
     interrupted: tuple[str, ...] = ()
     """task/voter whose learning Ctrl-C ended early: such a release is promoted by force alone."""
     asking: dict[str, Asking] = {}

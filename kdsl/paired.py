@@ -58,6 +58,21 @@ def compare(
     return _estimate(whole, whole_draws, n), scores, differences
 
 
+def less(gold: Answers, one: Sequence[Answers], other: Sequence[Answers], *, seed: int) -> Estimate:
+    """Weighted F1 of one set of answers less that of another, both means over repeats, with a 95 % interval.
+
+    Raises:
+        ValueError: there is no row.
+    """
+    if not len(gold):
+        raise ValueError("no rows to compare on")
+    value, draws = weighted_f1_draws(gold, [*one, *other], seed=seed)
+    n = len(one)
+    return _estimate(
+        value[:n].mean() - value[n:].mean(), draws[:, :n].mean(axis=1) - draws[:, n:].mean(axis=1), len(gold)
+    )
+
+
 def _estimate(value: float, draws: NDArray[np.float64], n: int) -> Estimate:
     low, high = np.quantile(draws, [0.025, 0.975])
     return Estimate(float(value), float(low), float(high), n)

@@ -18,6 +18,7 @@ from kdsl.errors import ConfigError
 from kdsl.folds import group_keys
 from kdsl.fusion.fusion import Fusion
 from kdsl.fusion.held_out import HeldOut, held_out
+from kdsl.fusion.left_out import left_out
 from kdsl.fusion.nested import Verdict, refit
 from kdsl.inputs import Inputs
 from kdsl.learn import hear
@@ -182,6 +183,7 @@ def _fuse(
         held, made_of = held.rows(scores), made_of.rows(scores)
     with stage(f"fuse {task.name}"):
         fusion, verdict = refit(held, seed=settings.seed, precision=settings.precision, share=settings.large_share)
+        verdict = replace(verdict, left_out=left_out(held, verdict.idle, seed=settings.seed))
     by_name = {name: voters[name] for name in names}
     ids = tuple(item.item_id for item in lesson.items)
     return Learned(by_name, held, fusion, verdict, made_of, ids, taught.interrupted)

@@ -14,6 +14,7 @@ from jobs import release as job
 from jobs.evaluate import evaluate
 from jobs.fit import fit
 from jobs.label import label
+from jobs.report_content import collect
 from kdsl.errors import ConfigError, ReleaseError
 from kdsl.explain import explain as explained
 from kdsl.fusion.fusion import equal
@@ -63,6 +64,9 @@ def test_list_show_and_verify(night: Shop, other: Release) -> None:
             [line] = [line for line in shown.splitlines() if line.startswith(f"  {task:<8} {name:<8}")]
             assert f"  ECE {curve.ece}" in line
             assert (" weight " in line) == (fusion.uses == "pool" and name in fusion.speakers)
+            loss = night.release.manifest.left_out[task].get(name)
+            assert (name == "fused") == (loss is None)
+            assert loss is None or f"  the pool loses {loss.value:+.3f} [" in line
     assert do(night, "verify").count("whole") >= 2
     with pytest.raises(ReleaseError):
         do(night, "verify", "rel-none")
@@ -93,6 +97,7 @@ def without_scene(release: Release, name: str) -> Release:
     manifest = json.loads((made / "manifest.json").read_text())
     for key in ("voters", "scores", "uses", "gains"):
         del manifest[key]["scene"]
+    del manifest["left_out"]  # as a release of an earlier version has none
     files = {key: digest for key, digest in manifest["files"].items() if (made / key).is_file()}
     learned = json.loads((made / "learned.json").read_text())
     (made / "learned.json").write_text(json.dumps({"intent": learned["intent"]}))
@@ -107,6 +112,10 @@ def test_a_release_without_a_task_of_the_one_at_work_is_promoted_by_force_only(n
     with pytest.raises(ReleaseError, match=f"not promoted: has no task scene, which {own} labels; .* --force --why"):
         do(night, "promote", one.manifest.release_id)
     assert "scene: is gone" in do(night, "diff", one.manifest.release_id)
+    assert "linear" in (shown := do(night, "show", one.manifest.release_id))
+    assert "the pool loses" not in shown
+    parts = collect(night.lake, one, night.days).tasks
+    assert [(part.name, part.left_out, set(part.gains)) for part in parts] == [("intent", {}, {"linear", "rules"})]
     try:
         do(night, "promote", one.manifest.release_id, force=True, why="no pictures any more")
         assert registry.promoted(night.lake) == one.manifest.release_id

@@ -24,7 +24,6 @@ from kdsl.models.reliability import Answered, reliability
 from kdsl.report.content import Content, Night, RuleNote, TaskPart
 from kdsl.report.markup import VOID, tag
 from kdsl.report.page import SECTIONS, page
-from kdsl.report.scores import label_scores
 from kdsl.seesaw import Conflict, Look, SeeSaw
 from tests.night import Shop
 
@@ -101,6 +100,7 @@ def task(name: str, labels: tuple[str, ...], *, nights: int, rules: bool = True,
         uses="linear",
         scores={"linear": SOME, "rules": Estimate(0.4, 0.3, 0.5, 50), "pool": SOME, "fused": SOME},
         gains={"linear": Estimate(-1e-17, -1e-17, 1e-17, 50), "rules": Estimate(0.4, 0.3, 0.5, 50)},
+        left_out={"linear": Estimate(0.02, -0.01, 0.05, 50), "rules": Estimate(0.01, -0.02, 0.03, 50)} if rules else {},
         weights={"linear": 0.7, "rules": 0.3},
         confusion=metrics.confusion(gold, answered),
         of_nights=bool(nights),
@@ -142,6 +142,16 @@ def test_a_voter_without_a_say_is_told_with_its_own_rows_and_what_its_model_is_c
     assert "small (miniature) alone, on 7" in text
     assert "pool of those with a say" in text
     assert "No say: small" in text
+
+
+def test_what_is_lost_without_a_part_is_told_where_the_release_knows_it() -> None:
+    part = task("intent", ("a", "b"), nights=1)
+    text = is_whole(page(content(part))).text
+    assert "lost without linear+0.020 [-0.010, +0.050]" in text
+    assert "pool less linear" in text
+    old = is_whole(page(content(replace(part, left_out={})))).text
+    assert "lost without" not in old
+    assert "pool less linear" in old
 
 
 def content(*tasks: TaskPart, name: str = "demo", seesaw: SeeSaw | None = None) -> Content:
@@ -252,7 +262,7 @@ def test_items_drawn_with_unequal_probability_count_by_their_weight() -> None:
     part = replace(task("intent", ("a", "b"), nights=1), confusion=metrics.from_cells(drawn), drawn=drawn)
     plain = replace(part, drawn={})
     assert part.confusion.n == plain.confusion.n == 15
-    found, unweighed = (label_scores(one.cells, seed=0) for one in (part, plain))
+    found, unweighed = (metrics.estimates_by_label(one.cells) for one in (part, plain))
     assert found["a"].value == pytest.approx(2 * 8 / (8 + 18 + 8))
     assert unweighed["a"].value == pytest.approx(2 * 8 / (8 + 2 + 8))
     assert (found["a"].n, found["b"].n) == (10, 5)
@@ -288,6 +298,8 @@ def test_the_report_of_a_labelled_lake_shows_its_figures(night: Shop, tmp_path: 
     assert manifest.release_id in seen.text
     for name in manifest.voters:
         assert f"{manifest.score(name).value:.3f}" in seen.text
+        for voter, loss in manifest.left_out[name].items():
+            assert f"lost without {voter}{loss.value + 0.0:+.3f} [" in seen.text
         assert f"{night.release.reliability(name)['fused'].value:.3f}" in seen.text
     n = len(night.rows("labels", f"release_id = '{manifest.release_id}'"))
     assert f"{n:,}items labelled" in seen.text

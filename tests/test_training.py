@@ -1,6 +1,7 @@
 """From labelled items to a release that predicts: without Spark, with the real rules and linear voters."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from kdsl import release, training
 from kdsl.config import FitSettings, ReaderSettings
 from kdsl.dialogue import Item, Turn
 from kdsl.folds import group_keys
+from kdsl.fusion.left_out import left_out
 from kdsl.fusion.nested import refit
 from kdsl.learn import HOLD_OUT, hear
 from kdsl.manifest import Manifest, Score, now
@@ -95,7 +97,9 @@ def test_stored_votes_give_the_released_fusion_again(written: Release, learned: 
     stored = written.held_out("intent")
     assert len(stored.facts.row) == len(learned.held.facts.row) > 0
     fusion, verdict = refit(stored, seed=SETTINGS.seed)
-    assert (fusion, verdict) == (written.fusion("intent"), learned.verdict)
+    missed = left_out(stored, verdict.idle, seed=SETTINGS.seed)
+    assert (fusion, replace(verdict, left_out=missed)) == (written.fusion("intent"), learned.verdict)
+    assert set(missed) == {"rules", "linear"}
 
 
 @pytest.mark.parametrize("at", [1, 60, 130])

@@ -1,6 +1,6 @@
 """Is the pool better than its best part? Asked of rows that no part of the fusion was fitted on."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -43,6 +43,8 @@ class Verdict:
     """Parts without a say (`kdsl.fusion.joining`)."""
     curve: tuple[Sent, ...] = ()
     """Weighted F1 by that share; empty where no voter is dear."""
+    left_out: dict[str, Estimate] = field(default_factory=dict)
+    """By part what the pool loses without it (`kdsl.fusion.left_out`); empty where nobody asked."""
 
     @property
     def recipe(self) -> Recipe:

@@ -80,6 +80,8 @@ class TaskPart:
     """Examples that the release learned from, by label."""
     night_counts: Mapping[str, int] = field(default_factory=dict)
     """Items of the nights, by label given."""
+    left_out: Mapping[str, Estimate] = field(default_factory=dict)
+    """Voter -> what the pool loses without it; empty in a release of an earlier version."""
     idle: tuple[str, ...] = ()
     """Voters without a say, scored on a hold-out of their own."""
     called: Mapping[str, str] = field(default_factory=dict)

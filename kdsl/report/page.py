@@ -16,7 +16,11 @@ SECTIONS = {
         "Scores by task",
         "Weighted F1 on examples that the voters did not learn from, with 95 % intervals.",
     ),
-    "parts": ("What each part adds", "Weighted F1 of all voters together less that of one, on the same examples."),
+    "parts": (
+        "What each part adds",
+        "Weighted F1 of all voters together less that of one alone; and what they lose where one is left out and the "
+        "others are fitted anew. Of two voters that say the same neither is missed.",
+    ),
     "labels": ("Scores by label", "F1 of each label, the lowest first, with 95 % bootstrap intervals."),
     "confusion": ("What is taken for what", "Rows are gold, columns the answer; the shade is the share of the row."),
     "reliability": (

@@ -1,9 +1,9 @@
 """Scores by task and label, and what each part adds to the whole."""
 
-import numpy as np
+from collections.abc import Mapping
 
 from kdsl.fusion.fusion import POOL
-from kdsl.metrics import Cells, Estimate, f1_by_label, from_cells, redrawn, weighed
+from kdsl.metrics import Estimate, estimates_by_label
 from kdsl.report.content import TaskPart
 from kdsl.report.marks import interval_row, scale_row, signed, told
 from kdsl.report.markup import Markup, joined, named, tag
@@ -26,27 +26,37 @@ def by_task(task: TaskPart) -> Markup:
 
 
 def parts(task: TaskPart) -> Markup:
-    """What the pool gains on each voter, on the same rows."""
+    """What the pool gains on each voter, and what it loses without it, on the same rows."""
     if len(task.gains) < 2:
         return joined(tag("h3", f"{task.name}: one voter"), tag("p", f"{task.voters[0]} answers alone.", class_="soft"))
-    widest = max(0.05, *(max(abs(g.low), abs(g.high)) for g in task.gains.values()))
+    missed = _differences("lost without {}", task.left_out) if task.left_out else ""
+    return joined(
+        tag("h3", _verdict(task)),
+        _differences("pool less {}", task.gains),
+        missed,
+        tag("p", _weights(task), class_="soft"),
+    )
+
+
+def _differences(caption: str, found: Mapping[str, Estimate]) -> Markup:
+    """A row each, the lowest first, on a scale of their own around 0."""
+    widest = max(0.05, *(max(abs(one.low), abs(one.high)) for one in found.values()))
 
     def place(value: float) -> float:
         return 50 + 50 * value / widest
 
     rows = [
-        interval_row(f"pool less {name}", gain, place, PART, signed(gain))
-        for name, gain in sorted(task.gains.items(), key=lambda pair: pair[1].value)
+        interval_row(caption.format(name), one, place, PART, signed(one))
+        for name, one in sorted(found.items(), key=lambda pair: pair[1].value)
     ]
-    scale = scale_row([(0.0, f"-{widest:.2f}"), (50.0, "0"), (100.0, f"+{widest:.2f}")])
-    return joined(
-        tag("h3", _verdict(task)), tag("div", *rows, scale, class_="rows"), tag("p", _weights(task), class_="soft")
+    return tag(
+        "div", *rows, scale_row([(0.0, f"-{widest:.2f}"), (50.0, "0"), (100.0, f"+{widest:.2f}")]), class_="rows"
     )
 
 
 def by_label(task: TaskPart, seed: int = 0) -> Markup:
     """F1 of each label that has gold, the lowest first."""
-    found = label_scores(task.cells, seed=seed)
+    found = estimates_by_label(task.cells, seed=seed)
     if not found:
         return joined(tag("h3", task.name), tag("p", "No gold to score by label.", class_="soft"))
     ordered = sorted(found.items(), key=lambda pair: (pair[1].value, pair[0]))
@@ -70,20 +80,6 @@ def source(task: TaskPart) -> str:
         more = " In scores those drawn by `sample` count by 1 / their probability." if weighed else ""
         return f"{n} items of the nights with gold that the release did not learn from.{more}"
     return f"{n} examples held out at fit: the nights have no gold that the release did not learn from."
-
-
-def label_scores(cells: Cells, seed: int) -> dict[str, Estimate]:
-    """F1 of each label with gold, with its bootstrap interval; n is the label's rows of gold."""
-    if not cells:
-        return {}
-    matrix, n = weighed(cells), from_cells(cells).counts.sum(axis=1)
-    value = f1_by_label(matrix.counts)
-    low, high = np.quantile(f1_by_label(redrawn(cells, seed=seed)), [0.025, 0.975], axis=0)
-    return {
-        label: Estimate(float(value[at]), float(low[at]), float(high[at]), int(n[at]))
-        for at, label in enumerate(matrix.labels)
-        if label is not None and n[at]
-    }
 
 
 def _ordered(task: TaskPart) -> list[tuple[str, Estimate]]:
