@@ -340,6 +340,11 @@ def test_a_browser_shows_it_on_a_phone_without_overflow(name: str, tmp_path: Pat
             && (n.getBoundingClientRect().right > 375.5 || n.getBoundingClientRect().left < -0.5)).length;
           out.flat = [...d.querySelectorAll("section")].filter(n => n.getBoundingClientRect().height < 60).length;
           out.plots = [...d.querySelectorAll("figure svg")].filter(n => n.getBoundingClientRect().width < 250).length;
+          const words = [...d.querySelectorAll("svg text")].filter(n => n.getBoundingClientRect().width);
+          out.words = words.length > 50;
+          out.clipped = words.filter(n => {{ const t = n.getBoundingClientRect(),
+            s = n.ownerSVGElement.getBoundingClientRect(); return t.left < s.left - 1 || t.right > s.right + 1
+              || t.top < s.top - 1 || t.bottom > s.bottom + 1; }}).length;
           document.title = JSON.stringify(out); }};
         f.srcdoc = new TextDecoder().decode(bytes);</script>"""
     )
@@ -350,4 +355,4 @@ def test_a_browser_shows_it_on_a_phone_without_overflow(name: str, tmp_path: Pat
     )  # fmt: skip
     title = re.search(r"<title>(.*?)</title>", done.stdout)
     assert title, done.stdout[:500]
-    assert json.loads(title[1]) == {"wide": 375, "cut": 0, "flat": 0, "plots": 0}
+    assert json.loads(title[1]) == {"wide": 375, "cut": 0, "flat": 0, "plots": 0, "words": True, "clipped": 0}
