@@ -1,4 +1,4 @@
-"""Label scoring against one full prefill a row, and against greedy generation with the same batch; on a GPU more.
+"""Label scoring against one full prefill a row; on a GPU more. Against generation: `bench.generate`.
 
 The model is a Qwen2-VL with random weights made on the spot: speed needs no training. On a GPU it has the shape of
 Qwen2-VL-7B (or `--shape 2b`), on CPU a small one. Parts that need a GPU are said not to have been run without one:
@@ -16,18 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from bench import random_models
+from bench import prompts, random_models
 from bench.random_models import SHAPES
 from kdsl.dialogue import Item, Picture, Turn
 from kdsl.images import sha256
 from kdsl.models import int8
-from kdsl.models.batching import collate, padding_efficiency, plan
+from kdsl.models.batching import padding_efficiency
 from kdsl.models.mllm import Scorer
 from kdsl.models.model_settings import ModelSettings
 from kdsl.taxonomy import Task
 
-WORDS = ("order", "parcel", "refund", "where", "cancel", "card", "coupon", "late", "broken", "size", "address", "today")
-GENERATED = 8  # tokens
 # bf16 FLOP/s of a card by its vendor's data sheet, dense
 PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12}
 SIDE = 448  # pixels
@@ -54,11 +52,8 @@ def main() -> None:
     settings = ModelSettings(
         path=shape, batch_tokens=args.batch_tokens or "auto", window=args.window, threads=8 if gpu else 2
     )
-    made = random_models.loaded(
-        SHAPES[shape], [" ".join(WORDS)] * 4, "cuda:0" if gpu else "cpu", max_pixels=settings.max_pixels
-    )
-    scorer = Scorer(made, settings)
-    task = _task(scorer, args.shared)
+    scorer = Scorer(prompts.model(shape, "cuda:0" if gpu else "cpu"), settings)
+    task = prompts.task_of(scorer, args.shared)
     parts: dict[str, Callable[[], list[dict[str, object]]]] = {
         "text": lambda: _text(scorer, task, args),
         "pictures": lambda: _pictures(scorer, task, args),
@@ -81,14 +76,11 @@ def main() -> None:
 
 
 def _text(scorer: Scorer, task: Task, args: argparse.Namespace) -> list[dict[str, object]]:
-    items = dialogues(args.rows, args.own)
+    items = prompts.dialogues(args.rows, args.own)
     scorer.score(task, items, {})  # every shape of a batch once
     cached, seconds = _timed(lambda: scorer.score(task, items, {}), times=3)
     full, full_seconds = _timed(lambda: scorer.score(task, items, {}, reuse_prefix=False))
-    (first, best), said_seconds = _timed(lambda: _generated(scorer, task, items))
-    labels, full_labels = cached.log_probs.argmax(1), full.log_probs.argmax(1)
-    tokens = np.array(scorer.plan(task).tokens)
-    agreed = float((labels == full_labels).mean())
+    agreed = _alike(cached.log_probs, full.log_probs)
     per_row, shared = cached.counts["tokens"] / len(items), len(scorer.plan(task).shared[0])
     print(f"{len(items)} rows, {shared} shared and {per_row:.0f} own tokens, {cached.counts['batches']} batches")
     print(
@@ -96,18 +88,12 @@ def _text(scorer: Scorer, task: Task, args: argparse.Namespace) -> list[dict[str
     )
     print(f"full prefill    {len(items) / full_seconds:10.1f} rows/s; the same label in {agreed:.3f}")
     print(
-        f"generate {GENERATED:2}     {len(items) / said_seconds:10.1f} rows/s; its first token is the label's code in "
-        f"{float((first == tokens[labels]).mean()):.3f}, the best code there is in {float((best == labels).mean()):.3f}"
-    )
-    print(
         f"top two labels apart where the full prefill differs: {_apart(cached.log_probs, full.log_probs)}", flush=True
     )
     figures = [
         _figure("rows/s over one full prefill a row", full_seconds / seconds, 5.0),
-        _figure("rows/s over greedy generate", said_seconds / seconds, 8.0),
         _figure("share of rows with the label of a full prefill", agreed, 1.0),
-        _figure("share of rows with the code that generate likes best", float((best == labels).mean()), 1.0),
-        _figure("padding efficiency", padding_efficiency(*_batches(scorer, task, items)), 0.9),
+        _figure("padding efficiency", padding_efficiency(*prompts.batches_of(scorer, task, items)), 0.9),
     ]
     return figures + _utilised("text", scorer, len(items) / seconds, per_row, shared, patches=0)
 
@@ -115,7 +101,9 @@ def _text(scorer: Scorer, task: Task, args: argparse.Namespace) -> list[dict[str
 def _pictures(scorer: Scorer, task: Task, args: argparse.Namespace) -> list[dict[str, object]]:
     contents = {sha256(content): content for content in (_picture(at) for at in range(args.rows // 2))}
     items = [
-        Item(str(at), task.name, (Turn("user", " ".join(Random(at).choices(WORDS, k=171)), ("i",)),), (picture,))
+        Item(
+            str(at), task.name, (Turn("user", " ".join(Random(at).choices(prompts.WORDS, k=171)), ("i",)),), (picture,)
+        )
         for at, picture in enumerate(Picture(name, SIDE, SIDE) for name in contents)
     ]
     scorer.score(task, items, contents)
@@ -130,7 +118,7 @@ def _pictures(scorer: Scorer, task: Task, args: argparse.Namespace) -> list[dict
 
 def _float32(scorer: Scorer, task: Task, args: argparse.Namespace) -> list[dict[str, object]]:
     """Cached and full again without rounding to bf16; the model stays in float32."""
-    items = dialogues(32, args.own)
+    items = prompts.dialogues(32, args.own)
     scorer.loaded.model.float()
     scorer.forget()
     cached = scorer.score(task, items, {}).log_probs
@@ -141,7 +129,7 @@ def _float32(scorer: Scorer, task: Task, args: argparse.Namespace) -> list[dict[
 
 def _int8(scorer: Scorer, task: Task, args: argparse.Namespace) -> list[dict[str, object]]:
     """Rounded weights against full ones on a CPU; the model stays rounded."""
-    items = dialogues(args.rows, args.own)
+    items = prompts.dialogues(args.rows, args.own)
     scorer.score(task, items, {})
     full, seconds = _timed(lambda: scorer.score(task, items, {}), times=3)
     int8.quantise(scorer.loaded.model)
@@ -161,7 +149,7 @@ def _starved(scorer: Scorer, task: Task, args: argparse.Namespace) -> list[dict[
     """A card that is full but for a little, and a budget of tokens that knows nothing of it."""
     import torch
 
-    items = dialogues(args.rows, args.own)
+    items = prompts.dialogues(args.rows, args.own)
     plain = scorer.score(task, items, {}).log_probs
     greedy = Scorer(scorer.loaded, scorer.settings.model_copy(update={"batch_tokens": 10**9, "window": 65_536}))
     torch.cuda.empty_cache()
@@ -183,29 +171,11 @@ def _kernels(scorer: Scorer, task: Task, args: argparse.Namespace) -> list[dict[
     """What takes the time on the GPU."""
     from torch.profiler import ProfilerActivity, profile
 
-    items = dialogues(scorer.settings.window, args.own)
+    items = prompts.dialogues(scorer.settings.window, args.own)
     with profile(activities=[ProfilerActivity.CUDA]) as seen:
         scorer.score(task, items, {})
     print(seen.key_averages().table(sort_by="self_cuda_time_total", row_limit=14, max_name_column_width=60), flush=True)
     return []
-
-
-def dialogues(rows: int, own: int) -> list[Item]:
-    """Made-up dialogues of about that many tokens, three tenths more or less; what frames them takes fifteen."""
-    dice = Random(1)
-    told = [dice.choices(WORDS, k=max(1, round(own * dice.uniform(0.7, 1.3)) - 15)) for _ in range(rows)]
-    return [Item(str(at), "intent", (Turn("user", " ".join(words)),)) for at, words in enumerate(told)]
-
-
-def _task(scorer: Scorer, tokens: int) -> Task:
-    """A task of eight labels whose shared part has about so many tokens."""
-    dice, words = Random(2), 1
-    while True:
-        labels = [{"name": f"label_{at}", "description": " ".join(dice.choices(WORDS, k=words))} for at in range(8)]
-        task = Task.model_validate({"name": "intent", "asked_of": "conversation", "question": "?", "labels": labels})
-        if len(scorer.plan(task).shared[0]) >= tokens:
-            return task
-        words += 1
 
 
 def _picture(seed: int) -> bytes:
@@ -216,45 +186,6 @@ def _picture(seed: int) -> bytes:
     target = io.BytesIO()
     image.save(target, "JPEG")
     return target.getvalue()
-
-
-def _generated(scorer: Scorer, task: Task, items: list[Item]) -> tuple[Any, Any]:
-    """First tokens of greedy generation, and the codes it likes best there; the whole prompt stands in every row."""
-    import torch
-
-    first, best = np.zeros(len(items), int), np.zeros(len(items), int)
-    asked = scorer.plan(task)
-    encoded = [scorer.encode(item, {}) for item in items]
-    _, batches = _batches(scorer, task, items)
-    model = scorer.loaded.model
-    with torch.inference_mode():
-        for batch in batches:
-            whole = [
-                type(encoded[at])(
-                    asked.shared[0] + encoded[at].ids, (0,) * (len(asked.shared[0]) + len(encoded[at].ids))
-                )
-                for at in batch
-            ]
-            given = collate(whole, scorer.pad)
-            said = model.generate(
-                input_ids=given.ids.to(model.device),
-                attention_mask=given.mask.to(model.device),
-                do_sample=False,
-                max_new_tokens=GENERATED,
-                min_new_tokens=GENERATED,
-                pad_token_id=scorer.pad,
-                return_dict_in_generate=True,
-                output_logits=True,
-            )
-            first[batch] = said.sequences[:, given.ids.shape[1]].cpu()
-            best[batch] = said.logits[0][:, list(asked.tokens)].argmax(1).cpu()
-    return first, best
-
-
-def _batches(scorer: Scorer, task: Task, items: list[Item]) -> tuple[list[int], list[list[int]]]:
-    lengths = [len(scorer.encode(item, {}).ids) for item in items]
-    shared = len(scorer.plan(task).shared[0])
-    return lengths, plan(lengths, budget=scorer.budget, window=scorer.settings.window, shared=shared)
 
 
 def _utilised(

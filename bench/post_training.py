@@ -10,7 +10,7 @@ import time
 from random import Random
 
 from bench import random_models
-from bench.mllm import WORDS
+from bench.prompts import WORDS
 from bench.random_models import SHAPES
 from kdsl.dialogue import Item, Turn
 from kdsl.models.lessons import Lesson

@@ -79,6 +79,28 @@ def merge(wrapped: Any) -> Any:
     return wrapped.merge_and_unload().eval()
 
 
+def layers(wrapped: Any) -> list[Any]:
+    """The layers that adapters lie beside."""
+    from peft.tuners.lora import LoraLayer
+
+    return [module for module in wrapped.modules() if isinstance(module, LoraLayer)]
+
+
+def added(layer: Any, name: str | None) -> Any:
+    """The weights of one of these layers with an adapter added, rounded once; without where it has none so named."""
+    own = layer.base_layer.weight.data
+    if name not in layer.lora_A:
+        return own
+    return (own.float() + layer.get_delta_weight(name).detach().float()).to(own.dtype)
+
+
+def narrow(wrapped: Any) -> None:
+    """Put the adapters into the base model's numbers: peft keeps them in float32 and turns all that goes in into it."""
+    for layer in layers(wrapped):
+        for part in (layer.lora_A, layer.lora_B):
+            part.to(layer.base_layer.weight.dtype)
+
+
 def weights(wrapped: Any, name: str = "default") -> dict[str, Any]:
     """The adapter's own weights by name, on the CPU."""
     from peft import get_peft_model_state_dict

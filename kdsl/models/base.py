@@ -1,14 +1,15 @@
 """One base model a process, however many voters score with it: each puts its own adapter on before it scores.
 
-With a single adapter it is added to the weights, which costs nothing at scoring. Several stay beside them: taking
-one out of bf16 weights again would not give the base back.
+An adapter that is added to the weights costs nothing at scoring. A single one is; of several each gets a copy of the
+weights that it changes, where there is room, and putting one on points the layers at its copy. Taking an adapter out of
+bf16 weights again would not give the base back, so without that room they stay beside the weights.
 """
 
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from kdsl.models import adapter, checkpoint
+from kdsl.models import adapter, checkpoint, memory
 from kdsl.models.model_settings import ModelSettings
 from kdsl.taxonomy import Task
 
@@ -21,11 +22,13 @@ class Base:
         self._wrapped: Any = None
         self._wearers: list[str | None] = []
         self._worn: str | None = None
+        self._settled = False
         self._merged = False
+        self._copies: list[tuple[Any, dict[str | None, Any]]] = []  # a layer, and its weights by who wears them
 
     @property
     def merged(self) -> bool:
-        """Whether its weights hold an adapter: then nobody else can use it."""
+        """Whether its weights hold adapters: then nobody else can use it."""
         return self._merged
 
     def join(self, folder: Path | None, task: Task) -> str | None:
@@ -45,29 +48,45 @@ class Base:
             adapter.put(self._wrapped, found, name)
             self._wrapped.eval()
             self._worn = None
+            self._settled = False
         self._wearers.append(name)
         return name
 
     def put_on(self, name: str | None) -> None:
         """From now on the model is the base with that adapter."""
-        if self._wrapped is None or self._merged or (name is not None and name == self._worn):
-            return
-        tuner = self._wrapped.base_model
-        if name is None:
-            tuner.disable_adapter_layers()
-        else:
-            tuner.enable_adapter_layers()
-            self._wrapped.set_adapter(name, inference_mode=True)
-        if self._wearers == [name]:
-            tuner.merge_adapter([name])
-            self._merged = True
+        if not self._settled:
+            self.settle()
+        if self._merged:
+            if name != self._worn:
+                for layer, copies in self._copies:
+                    layer.weight.data = copies[name]
+        elif self._wrapped is not None and (name is None or name != self._worn):
+            tuner = self._wrapped.base_model
+            if name is None:
+                tuner.disable_adapter_layers()
+            else:
+                tuner.enable_adapter_layers()
+                self._wrapped.set_adapter(name, inference_mode=True)
         self._worn = name
 
-    def keep_on(self) -> None:
-        """Add the one adapter that was made for it to its weights, for good: nobody else can use it."""
-        if self._wrapped is not None:
-            adapter.merge(self._wrapped)
-        self._merged = True
+    def settle(self) -> None:
+        """Add each adapter to weights of its own, for good, where that leaves batches the room they have."""
+        self._settled = True
+        if self._wrapped is None:
+            return
+        wearers = list(dict.fromkeys(self._wearers))
+        changed = adapter.layers(self._wrapped)
+        more = (len(wearers) - 1) * sum(layer.base_layer.weight.nbytes for layer in changed)
+        if not memory.spares(self.loaded.model, more):
+            adapter.narrow(self._wrapped)
+            return
+        for layer in changed:
+            copies = {name: adapter.added(layer, name) for name in wearers}
+            layer.base_layer.weight.data = copies[wearers[0]]
+            if len(wearers) > 1:
+                self._copies.append((layer.base_layer, copies))
+        self._wrapped.unload()
+        self._wrapped, self._worn, self._merged = None, wearers[0], True
 
 
 def shared(settings: ModelSettings) -> Base:

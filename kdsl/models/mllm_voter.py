@@ -251,7 +251,7 @@ def load(folder: Path, task: Task) -> MllmVoter:
     scorer.prompter.shots = saved.shots
     worn = base.join(folder if saved.adapted else None, task)
     if rounded:
-        base.keep_on()
+        base.settle()
         scorer.ready()
     if not saved.adapted:
         return MllmVoter(task, scorer, base=base, worn=worn)

@@ -11,11 +11,12 @@ from random import Random
 
 import numpy as np
 import pytest
+from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 
 from kdsl.dialogue import Item, Turn
 from kdsl.errors import ConfigError, ReleaseError
-from kdsl.models import adapter, augment, mllm_voter
+from kdsl.models import adapter, augment, memory, mllm_voter
 from kdsl.models.apart import Order, learn
 from kdsl.models.augment import AugmentSettings
 from kdsl.models.lessons import Lesson, course
@@ -340,9 +341,12 @@ def test_a_saved_voter_scores_as_before(fitted, intent, tmp_path):
         assert file.read_bytes() == (tmp_path / "w" / file.name).read_bytes()
 
 
+@pytest.mark.parametrize("room", [memory.COPIES, 0])
 def test_voters_of_one_base_model_share_it_and_each_has_its_own_adapter(
-    fitted, settings, intent, scene, pictures, contents, tmp_path
+    fitted, settings, intent, scene, pictures, contents, tmp_path, monkeypatch, room
 ):
+    """With room for copies of the weights each adapter is added to its own; without they stay beside them."""
+    monkeypatch.setattr(memory, "COPIES", room)
     items = lesson(intent).items
     shown = [
         Item(p.item_id, "scene", (), (replace(p.pictures[0], content=contents[p.pictures[0].sha256]),))
@@ -363,10 +367,17 @@ def test_voters_of_one_base_model_share_it_and_each_has_its_own_adapter(
     for name in ("intent", "scene", "plain", "scene", "intent", "plain", "intent"):
         np.testing.assert_allclose(loaded[name].log_probs(made[name][2]), wanted[name], atol=1e-4)
     assert np.abs(wanted["plain"] - wanted["intent"]).max() > 1e-2
-    del loaded
+    base = loaded["intent"].base
+    assert base.merged == bool(room)
+    assert any(isinstance(one, LoraLayer) for one in base.loaded.model.modules()) != bool(room)
+    names = {id(one): name for name, one in base.loaded.model.named_modules()}
+    for layer, copies in base._copies:  # the vision part is changed for scenes alone: the others wear the same there
+        assert len({value.data_ptr() for value in copies.values()}) == (2 if "visual" in names[id(layer)] else 3)
+    assert any("visual" in names[id(layer)] for layer, _ in base._copies) == bool(room)
+    del loaded, base
     alone = mllm_voter.load(tmp_path / "intent", intent)
     np.testing.assert_allclose(alone.log_probs(items), wanted["intent"], atol=1e-4)
-    assert alone.base.merged
+    assert alone.base.merged  # of one adapter no copy is needed
     beside = mllm_voter.load(tmp_path / "plain", intent)  # its weights hold an adapter: not to be shared
     assert beside.scorer.loaded.model is not alone.scorer.loaded.model
     np.testing.assert_allclose(beside.log_probs(items), wanted["plain"], atol=1e-6)

@@ -1,13 +1,17 @@
 """Codes and batches."""
 
 from random import Random
+from types import SimpleNamespace
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import Qwen2VLConfig
 
 from kdsl.demo.miniature import build
 from kdsl.errors import ConfigError
+from kdsl.models import memory
 from kdsl.models.batching import padding_efficiency, plan
 from kdsl.models.codes import codes, orders
 
@@ -84,3 +88,25 @@ def test_sorting_by_length_wastes_little():
     assert padding_efficiency(lengths, plan(lengths, budget=4_096, window=256)) >= 0.9
     unsorted = [list(range(at, at + 20)) for at in range(0, 1_000, 20)]
     assert padding_efficiency(lengths, unsorted) < 0.8
+
+
+@pytest.mark.parametrize(("card", "copied"), [(80, True), (40, True), (24, False)])
+def test_adapters_get_weights_of_their_own_where_no_batch_gets_smaller(monkeypatch, card, copied):
+    """A made-up card, in GB, with a 7B on it: two tasks want 13 GB more."""
+    config = Qwen2VLConfig(
+        text_config={
+            "hidden_size": 3_584,
+            "intermediate_size": 18_944,
+            "num_attention_heads": 28,
+            "num_key_value_heads": 4,
+        }
+    )
+    weights = 8_290_000_000
+    model = SimpleNamespace(
+        device=torch.device("cuda:0"), dtype=torch.bfloat16, config=config, num_parameters=lambda: weights
+    )
+    free = card * 10**9 - 2 * weights
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, card * 10**9))
+    assert memory.spares(model, 13 * 10**9) == copied
+    assert memory.spares(model, 0)
+    assert not memory.spares(model, free)

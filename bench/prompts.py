@@ -1,0 +1,45 @@
+"""Made-up dialogues and a question of as many tokens as asked, for benches of models with random weights."""
+
+from collections.abc import Sequence
+from random import Random
+
+from bench import random_models
+from kdsl.dialogue import Item, Turn
+from kdsl.models.batching import plan
+from kdsl.models.checkpoint import Loaded
+from kdsl.models.mllm import Scorer
+from kdsl.models.model_settings import ModelSettings
+from kdsl.taxonomy import Task
+
+WORDS = ("order", "parcel", "refund", "where", "cancel", "card", "coupon", "late", "broken", "size", "address", "today")
+
+
+def model(shape: str, device: str) -> Loaded:
+    """A model with random weights whose tokenizer knows the words."""
+    most = ModelSettings(path=shape).max_pixels
+    return random_models.loaded(random_models.SHAPES[shape], [" ".join(WORDS)] * 4, device, max_pixels=most)
+
+
+def dialogues(rows: int, own: int) -> list[Item]:
+    """Dialogues of about that many tokens, three tenths more or less; what frames them takes fifteen."""
+    dice = Random(1)
+    told = [dice.choices(WORDS, k=max(1, round(own * dice.uniform(0.7, 1.3)) - 15)) for _ in range(rows)]
+    return [Item(str(at), "intent", (Turn("user", " ".join(words)),)) for at, words in enumerate(told)]
+
+
+def task_of(scorer: Scorer, tokens: int, name: str = "intent") -> Task:
+    """A task of eight labels whose shared part has about so many tokens."""
+    dice, words = Random(2), 1
+    while True:
+        labels = [{"name": f"label_{at}", "description": " ".join(dice.choices(WORDS, k=words))} for at in range(8)]
+        task = Task.model_validate({"name": name, "asked_of": "conversation", "question": "?", "labels": labels})
+        if len(scorer.plan(task).shared[0]) >= tokens:
+            return task
+        words += 1
+
+
+def batches_of(scorer: Scorer, task: Task, items: Sequence[Item]) -> tuple[list[int], list[list[int]]]:
+    """Tokens of each item's own, and the places of the items in each batch."""
+    lengths = [len(scorer.encode(item, {}).ids) for item in items]
+    shared = len(scorer.plan(task).shared[0])
+    return lengths, plan(lengths, budget=scorer.budget, window=scorer.settings.window, shared=shared)
