@@ -9,6 +9,13 @@ from kdsl.config import Settings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# Classes that pyspark names without their package. At each use py4j would try one imported package after another, and
+# look for what is not there in every jar.
+NAMED = (
+    "org.apache.spark.sql.functions",
+    "org.apache.spark.api.python.PythonUtils",
+    "org.apache.spark.sql.api.python.PythonSQLUtils",
+)
 DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
 
 
@@ -39,6 +46,8 @@ def conf(settings: Settings) -> dict[str, str]:
         # Ranges of a file asked for at once: good on an object store, five times slower than one by one on a disk.
         "spark.hadoop.parquet.hadoop.vectored.io.enabled": "true" if remote else "false",
         "spark.ui.enabled": "false" if local else "true",
+        # How a plan is put into words for the web page, for every query: the long way takes a tenth of a small night.
+        **({"spark.sql.ui.explainMode": "simple"} if local else {}),
         "spark.ui.showConsoleProgress": "false",
         **spark.conf,
     }
@@ -49,6 +58,7 @@ def build(settings: Settings, name: str) -> "SparkSession":
 
     Outside spark-submit (tests, notebooks, benches) it also names master and jars.
     """
+    from py4j.java_gateway import java_import
     from pyspark.sql import SparkSession
 
     from jobs.jars import spark_options
@@ -63,6 +73,8 @@ def build(settings: Settings, name: str) -> "SparkSession":
         builder = builder.config(key, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    for unqualified in NAMED:  # imported one by one they are found first
+        java_import(session.sparkContext._jvm, unqualified)
     return session
 
 

@@ -47,8 +47,12 @@ def likenesses(
     wanted = targets(lake, units(release.taxonomy, known), among(days)).join(
         sample.drop("label"), ["item_id", "task", "event_date"], "left_semi"
     )
-    items = seen(lake, wanted, release.manifest.reader_version)
-    featured = items.mapInArrow(features_of(str(release.path)), from_arrow_schema(FEATURED)).toArrow()
+    wanted = wanted.persist()  # it is asked for several times, and each scan of a table costs a look into its log
+    try:
+        items = seen(lake, wanted, release.manifest.reader_version)
+        featured = items.mapInArrow(features_of(str(release.path)), from_arrow_schema(FEATURED)).toArrow()
+    finally:
+        wanted.unpersist()
     features = {(row["item_id"], row["task"]): row["features"] for row in featured.to_pylist()}
     batches: dict[tuple[date, str], list[tuple[str | None, list[float]]]] = defaultdict(list)
     for row in sample.toArrow().to_pylist():

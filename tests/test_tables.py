@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jobs import session
 from jobs.lake import Lake
 from jobs.tables import TABLES
 from kdsl.errors import LakeError, LostToConcurrentWriter
@@ -155,3 +156,12 @@ def test_the_session_keeps_the_setting_that_python_udfs_need(spark: "SparkSessio
     assert spark.conf.get("spark.sql.execution.arrow.pythonUDF.columnarInput.enabled") == "false"
     assert spark.conf.get("spark.speculation") == "false"
     assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
+
+
+@pytest.mark.parametrize("name", session.NAMED)
+def test_classes_that_pyspark_names_without_their_package_are_found_at_once(spark: "SparkSession", name: str) -> None:
+    from py4j.java_gateway import JavaClass
+
+    jvm = spark.sparkContext._jvm
+    assert isinstance(getattr(jvm, name), JavaClass)
+    assert getattr(jvm, name.rpartition(".")[2])._fqn == name
