@@ -12,6 +12,7 @@ from kdsl.errors import ReleaseError
 from kdsl.taxonomy import Task
 
 WEIGHTS, FACTS = "adapter.safetensors", "adapter.json"
+PASSING = 16  # bytes a weight while `added` adds to it: four times in float32
 LANGUAGE = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 VISION = ("qkv", "proj", "fc1", "fc2", "mlp.0", "mlp.2")
 
@@ -79,11 +80,12 @@ def merge(wrapped: Any) -> Any:
     return wrapped.merge_and_unload().eval()
 
 
-def layers(wrapped: Any) -> list[Any]:
-    """The layers that adapters lie beside."""
+def layers(wrapped: Any) -> dict[str, Any]:
+    """The layers that adapters lie beside, by their place in the base model."""
     from peft.tuners.lora import LoraLayer
 
-    return [module for module in wrapped.modules() if isinstance(module, LoraLayer)]
+    places = wrapped.get_base_model().named_modules()
+    return {place: module for place, module in places if isinstance(module, LoraLayer)}
 
 
 def added(layer: Any, name: str | None) -> Any:
@@ -96,7 +98,7 @@ def added(layer: Any, name: str | None) -> Any:
 
 def narrow(wrapped: Any) -> None:
     """Put the adapters into the base model's numbers: peft keeps them in float32 and turns all that goes in into it."""
-    for layer in layers(wrapped):
+    for layer in layers(wrapped).values():
         for part in (layer.lora_A, layer.lora_B):
             part.to(layer.base_layer.weight.dtype)
 

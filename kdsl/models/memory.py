@@ -5,26 +5,37 @@ from typing import Any
 ON_CPU = 8_192
 LEAST, MOST = 2_048, 65_536
 WORK = 1.4e14  # tokens times weights: more keeps a GPU no busier, and pads more
-COPIES = 1 << 30  # bytes of weights on a CPU that are a process's to spend; a GPU is one process's alone
+COPIES = 1 << 30  # bytes of copied weights that a process may spend on each model on a CPU; a GPU is its alone
 SHARE = 0.5  # of the free memory; an estimate that was too high costs a halved batch, see `kdsl.models.mllm`
 
 
-def batch_tokens(model: Any, less: int = 0) -> int:
-    """Tokens of one batch for a model on its device: by the memory that is free beside the weights and `less` bytes."""
-    if model.device.type != "cuda":
-        return ON_CPU
-    import torch
-
-    free, _ = torch.cuda.mem_get_info(model.device)
-    room = SHARE * (free - less) / bytes_a_token(model.config.get_text_config(), model.dtype.itemsize)
-    return int(max(LEAST, min(MOST, room, WORK / model.num_parameters())))
+def batch_tokens(model: Any) -> int:
+    """Tokens of one batch for a model on its device: by the memory that is free beside the weights."""
+    return ON_CPU if model.device.type != "cuda" else max(LEAST, _tokens(model, _free(model.device)))
 
 
-def spares(model: Any, more: int) -> bool:
-    """Whether so many bytes more of weights leave its batches as large as they are."""
+def spares(model: Any, more: int, passing: int) -> bool:
+    """Whether `more` bytes of weights, and `passing` ones while they are made, leave its batches as large as they are.
+
+    Compared is what there is room for: a batch of `LEAST` tokens, which is tried on the fullest card too, is not room.
+    """
     if model.device.type != "cuda":
         return more <= COPIES
-    return batch_tokens(model, more) == batch_tokens(model)
+    free = _free(model.device)
+    return more + passing <= free and _tokens(model, free - more) == _tokens(model, free)
+
+
+def _tokens(model: Any, free: int) -> int:
+    room = SHARE * free / bytes_a_token(model.config.get_text_config(), model.dtype.itemsize)
+    return int(min(MOST, room, WORK / model.num_parameters()))
+
+
+def _free(device: Any) -> int:
+    """Bytes of a GPU that this process can have: those that nobody holds, and those that torch keeps for reuse."""
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
 
 
 def bytes_a_token(config: Any, itemsize: int) -> int:

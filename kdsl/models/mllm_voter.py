@@ -241,7 +241,8 @@ def load(folder: Path, task: Task) -> MllmVoter:
             f"voter: {folder} was made for other labels of task {saved.task!r} than the taxonomy has; run fit again."
         )
     rounded = saved.model.weights == "int8"  # with its adapter in them: nobody else can use such weights
-    base = Base(saved.model.loaded()) if rounded else shared(saved.model)
+    own = folder if saved.adapted else None
+    base = Base(saved.model.loaded()) if rounded else shared(saved.model, own)
     if base.loaded.fingerprint != saved.fingerprint:
         raise ReleaseError(
             f"voter: the model in {saved.model.path} is not the one that {folder} was made with; put the same "
@@ -249,7 +250,7 @@ def load(folder: Path, task: Task) -> MllmVoter:
         )
     scorer = Scorer(base.loaded, saved.model)
     scorer.prompter.shots = saved.shots
-    worn = base.join(folder if saved.adapted else None, task)
+    worn = base.join(own, task)
     if rounded:
         base.settle()
         scorer.ready()

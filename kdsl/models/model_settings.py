@@ -1,5 +1,6 @@
 """Settings of one model: where it lies, how it is loaded and how it scores."""
 
+import gc
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -48,6 +49,8 @@ class ModelSettings(BaseModel):
             ConfigError: int8 weights are asked for on a GPU; or see `kdsl.models.checkpoint`.
         """
         device = device_of(self.device)
+        if device != "cpu":
+            gc.collect()  # a model given up refers to itself, by the forwards that replace its modules' own
         if self.weights == "int8" and device != "cpu":
             raise ConfigError(
                 f"weights: int8 is for CPUs and device: {self.device} means {device}; set device: cpu or weights: full."

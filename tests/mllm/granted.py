@@ -60,7 +60,7 @@ def held(release: Release, max_turn_chars: int) -> Callable[[Batches], Batches]:
         from kdsl.models import base
 
         rows = sum(batch.num_rows for batch in predict(batches))
-        devices = sorted(one.loaded.model.device.type for one in base._bases.values())
+        devices = sorted(one.loaded.model.device.type for one in base._bases)
         memory = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
         yield pa.RecordBatch.from_pylist([{"rows": rows, "devices": devices, "memory": memory}])
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from random import Random
 
 import numpy as np
 import pytest
+import torch
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 
@@ -374,13 +376,80 @@ def test_voters_of_one_base_model_share_it_and_each_has_its_own_adapter(
     for layer, copies in base._copies:  # the vision part is changed for scenes alone: the others wear the same there
         assert len({value.data_ptr() for value in copies.values()}) == (2 if "visual" in names[id(layer)] else 3)
     assert any("visual" in names[id(layer)] for layer, _ in base._copies) == bool(room)
-    del loaded, base
+    # A second release with the same adapters, wherever its folder lies: nothing is loaded, and no copy is made.
+    shutil.copytree(tmp_path / "scene", tmp_path / "again")
+    again = {
+        name: mllm_voter.load(tmp_path / place, made[name][0])
+        for name, place in (("intent", "intent"), ("scene", "again"), ("plain", "plain"))
+    }
+    assert {id(voter.base) for voter in again.values()} == {id(base)}
+    assert {name: voter.worn for name, voter in again.items()} == {name: voter.worn for name, voter in loaded.items()}
+    for name in ("scene", "intent", "plain"):
+        np.testing.assert_allclose(again[name].log_probs(made[name][2]), wanted[name], atol=1e-4)
+    del loaded, base, again
     alone = mllm_voter.load(tmp_path / "intent", intent)
     np.testing.assert_allclose(alone.log_probs(items), wanted["intent"], atol=1e-4)
     assert alone.base.merged  # of one adapter no copy is needed
+    assert mllm_voter.load(tmp_path / "intent", intent).base is alone.base
     beside = mllm_voter.load(tmp_path / "plain", intent)  # its weights hold an adapter: not to be shared
     assert beside.scorer.loaded.model is not alone.scorer.loaded.model
+    with pytest.raises(ValueError, match="hold 1 adapters already"):
+        alone.base.join(None, intent)
     np.testing.assert_allclose(beside.log_probs(items), wanted["plain"], atol=1e-6)
+    other = mllm_voter.load(tmp_path / "scene", scene)  # joins the base that holds none yet, not a third one
+    assert other.base is beside.base
+    np.testing.assert_allclose(other.log_probs(shown), wanted["scene"], atol=1e-4)
+    np.testing.assert_allclose(alone.log_probs(items), wanted["intent"], atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def pair(settings, intent, tmp_path_factory):
+    """The base as it is and two adapters: folders, and the scores of voters that have the model for themselves."""
+    given, root = lesson(intent), tmp_path_factory.mktemp("pair")
+    made = {}
+    for name, steps in (("plain", 0), ("one", 4), ("two", 8)):
+        lora = QUICK.model_copy(update={"steps": steps or 1, "held_out": 0.0})
+        told = MllmSettings(**settings.model_dump(), lora=lora, post_train=bool(steps))
+        voter = fit_of("small")(intent, given.items, given.gold, given.groups, seed=1, small=told)
+        voter.save(root / name)
+        made[name] = root / name, voter.log_probs(given.items)
+    return made
+
+
+@pytest.mark.parametrize("names", [("one",), ("one", "two"), ("plain", "one", "two")])
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, KeyError])
+def test_scores_stay_where_adding_the_adapters_fails_at_any_layer(pair, intent, monkeypatch, names, error):
+    items, added = lesson(intent).items, adapter.added
+    calls, kinds = 0, set()
+
+    def failing(layer, name):
+        nonlocal calls
+        calls += 1
+        if calls == fatal:
+            raise error("CUDA out of memory")
+        return added(layer, name)
+
+    monkeypatch.setattr(adapter, "added", failing)
+    for fatal in (1, 6, 15, 20, 34):
+        calls = 0
+        voters = {name: mllm_voter.load(pair[name][0], intent) for name in names}
+        base = voters[names[0]].base
+        failed = False
+        for name in (*names, *names):
+            try:
+                said = voters[name].log_probs(items)
+            except KeyError:
+                failed = True
+                said = voters[name].log_probs(items)  # the next call finds it whole, and adds what is left
+            np.testing.assert_allclose(said, pair[name][1], atol=1e-4)
+        left = sum(isinstance(one, LoraLayer) for one in base.loaded.model.modules())
+        reached = fatal <= 14 * len(names)
+        assert failed == (reached and error is KeyError)
+        assert (left > 0) == (reached and error is torch.OutOfMemoryError)
+        kinds.add((base.merged, left > 0))
+        del voters, base
+    if error is torch.OutOfMemoryError:
+        assert (True, True) in kinds  # some layers hold the adapters, some have them beside
 
 
 def test_a_voter_without_post_training_is_the_model_itself(settings, intent, dialogues, tmp_path):

@@ -11,7 +11,7 @@ from transformers import Qwen2VLConfig
 
 from kdsl.demo.miniature import build
 from kdsl.errors import ConfigError
-from kdsl.models import memory
+from kdsl.models import adapter, memory
 from kdsl.models.batching import padding_efficiency, plan
 from kdsl.models.codes import codes, orders
 
@@ -90,7 +90,9 @@ def test_sorting_by_length_wastes_little():
     assert padding_efficiency(lengths, unsorted) < 0.8
 
 
-@pytest.mark.parametrize(("card", "copied"), [(80, True), (40, True), (24, False)])
+@pytest.mark.parametrize(
+    ("card", "copied"), [(80, True), (40, True), (24, False), (17.8, False), (17.6, False), (17.1, False)]
+)
 def test_adapters_get_weights_of_their_own_where_no_batch_gets_smaller(monkeypatch, card, copied):
     """A made-up card, in GB, with a 7B on it: two tasks want 13 GB more."""
     config = Qwen2VLConfig(
@@ -105,8 +107,14 @@ def test_adapters_get_weights_of_their_own_where_no_batch_gets_smaller(monkeypat
     model = SimpleNamespace(
         device=torch.device("cuda:0"), dtype=torch.bfloat16, config=config, num_parameters=lambda: weights
     )
-    free = card * 10**9 - 2 * weights
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, card * 10**9))
-    assert memory.spares(model, 13 * 10**9) == copied
-    assert memory.spares(model, 0)
-    assert not memory.spares(model, free)
+    free, kept = int(card * 10**9) - 2 * weights, 10**8
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free - kept, int(card * 10**9)))
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 2 * weights)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 2 * weights + kept)  # torch gives these away again
+    passing = adapter.PASSING * 18_944 * 3_584
+    assert memory.spares(model, 13 * 10**9, passing) == copied
+    assert memory.spares(model, 0, passing) == (free >= passing)
+    assert memory.spares(model, 0, free)
+    assert not memory.spares(model, 0, free + 1)
+    assert not memory.spares(model, free, 0)
+    assert memory.batch_tokens(model) >= memory.LEAST
