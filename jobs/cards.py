@@ -11,10 +11,13 @@ ROWS_A_TASK = 5_000
 
 def tasks(settings: Settings, release: Release, rows: int, *, slots: int) -> int:
     """How many tasks label so many rows: one where it must own the card."""
+    return 1 if alone(settings, release) else max(2 * slots, rows // ROWS_A_TASK)
+
+
+def alone(settings: Settings, release: Release) -> bool:
+    """Whether one task at a time may ask the release, since it must own the card."""
     folders = [release.folder(task, name) for task, names in release.manifest.voters.items() for name in names]
-    if may_meet(settings, [wanted for folder in folders if (wanted := device(folder)) is not None]):
-        return 1
-    return max(2 * slots, rows // ROWS_A_TASK)
+    return may_meet(settings, [wanted for folder in folders if (wanted := device(folder)) is not None])
 
 
 def granted(settings: Settings) -> bool:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jobs import console, registry, rule_views, votes
+from jobs import cards, console, registry, rule_views, votes
 from jobs.items import targets, within
 from jobs.lake import Lake
 from jobs.options import days_of
@@ -112,11 +112,12 @@ def _asked(items: "DataFrame", releases: tuple[Release, Release], settings: Sett
     from pyspark.sql.pandas.types import from_arrow_schema
 
     limits = settings.ingest.max_turn_chars, settings.ingest.image_root
-    said = []
+    said, one = [], any(cards.alone(settings, release) for release in releases)
     for name, release in zip(("old", "new"), releases, strict=True):
         predict = predict_batches(str(release.path), release.manifest.release_id, *limits)
-        rows = items.mapInArrow(predict, from_arrow_schema(PREDICTED))
-        said.append(rows.select("item_id", rows["label"].alias(name)))
+        rows = (items.coalesce(1) if one else items).mapInArrow(predict, from_arrow_schema(PREDICTED))
+        rows = rows.select("item_id", rows["label"].alias(name))
+        said.append(rows.localCheckpoint() if one else rows)  # or both releases would be asked at once
     return said[0].join(said[1], "item_id")
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from jobs import votes
+from jobs import cards, votes
 from jobs.items import targets, units
 from jobs.lake import Lake
 from jobs.seen import seen
@@ -38,6 +38,8 @@ def asked(lake: Lake, settings: Settings, release: Release, rows: "DataFrame") -
     items = seen(lake, wanted, release.manifest.reader_version, looked_at(release.manifest.voters))
     limits = settings.ingest.max_turn_chars, settings.ingest.image_root
     predict = predict_batches(str(release.path), release.manifest.release_id, *limits, every=True)
+    if cards.alone(settings, release):
+        items = items.coalesce(1)
     said = items.mapInArrow(predict, from_arrow_schema(PREDICTED)).localCheckpoint()
     votes.keep(lake, release.manifest, said, dates)
     whole = said.select("item_id", "task", F.col("votes").alias("whole"))

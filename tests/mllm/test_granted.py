@@ -5,10 +5,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+
+from kdsl.errors import ConfigError
+from kdsl.models.device import GRANTED
+from udfs import gpu
 
 pytestmark = [pytest.mark.timeout(900)]
 FOUND = Path("conf/find-gpus.sh").resolve()
@@ -57,3 +62,19 @@ def test_the_script_says_what_spark_wants_to_hear(tmp_path: Path) -> None:
     path = f"{tmp_path}:{os.environ['PATH']}"
     done = subprocess.run([str(FOUND)], capture_output=True, text=True, check=True, env={"PATH": path})
     assert json.loads(done.stdout) == {"name": "gpu", "addresses": ["0", "1"]}
+
+
+def test_a_worker_that_holds_a_card_takes_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv(GRANTED, "")  # so that it is as it was afterwards
+    monkeypatch.delenv(GRANTED)
+    card = "0"
+    told = SimpleNamespace(resources=lambda: {"gpu": SimpleNamespace(addresses=[card])})  # stands in for a task's
+    monkeypatch.setattr("pyspark.TaskContext.get", lambda: told)
+    gpu.claim()
+    gpu.claim()
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
+    card = "1"
+    with pytest.raises(ConfigError, match=r"resource.gpu.amount: .* on GPU 0 .* GPU 1; allowed is one GPU an executor"):
+        gpu.claim()
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
