@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 # A number with at least two digits, with what orders and prices put around it.
 _NUMBER = re.compile(r"[#$€£]?\b[A-Z]{0,3}-?\d[\d.,-]*\d\b")
+# What stands behind the head of a URL, or an e-mail address; bounded, so that a long word costs little.
+_ADDRESS = re.compile(r"(?<=://)\S{1,300}|(?<=\bwww\.)\S{1,300}|[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
 _LEADS = ("hi", "hello,", "ok so", "please", "quick question:", "sorry,", "hey", "well,")
 _TAILS = ("thanks", "please", "asap", "can you help?", "thank you", "???", "...")
 _LEAST = 16  # pixels of a side after cropping
@@ -31,7 +34,9 @@ class AugmentSettings(BaseModel):
 
     drop_turns: float = Field(0.3, ge=0, le=1, description="leave out an agent's turn, or a turn before the last ones")
     merge_turns: float = Field(0.15, ge=0, le=1, description="put neighbouring turns of one speaker together")
-    mask_entities: float = Field(0.5, ge=0, le=1, description="put other digits into order numbers, sums and dates")
+    mask_entities: float = Field(
+        0.5, ge=0, le=1, description="put other digits into order numbers, sums and dates, others into addresses too"
+    )
     rephrase: float = Field(0.3, ge=0, le=1, description="greet or thank around a shopper's turn, or drop its case")
     drop_words: float = Field(0.2, ge=0, le=1, description="leave out one word in eight of a shopper's turns")
     paraphrases: int = Field(
@@ -52,7 +57,7 @@ def item(given: Item, dice: Random, settings: AugmentSettings) -> Item:
     if dice.random() < settings.merge_turns:
         turns = _merged(turns)
     if dice.random() < settings.mask_entities:
-        turns = [replace(turn, text=_NUMBER.sub(lambda m: _digits(m[0], dice), turn.text)) for turn in turns]
+        turns = [replace(turn, text=_masked(turn.text, dice)) for turn in turns]
     if dice.random() < settings.rephrase:
         turns = _of_one_user(turns, dice, lambda text: _rephrased(text, dice))
     if dice.random() < settings.drop_words:
@@ -64,26 +69,10 @@ def picture(given: "Image", dice: Random, settings: AugmentSettings) -> "Image":
     """The same picture as another phone might have sent it, RGB."""
     if dice.random() >= settings.pictures:
         return given
-    from PIL import Image, ImageEnhance
-
     image = given
-    if dice.random() < 0.6:
-        image = _cropped(image, dice)
-    if dice.random() < 0.5:
-        wide, tall = (max(_LEAST, round(side * dice.uniform(0.8, 1.2))) for side in image.size)
-        image = image.resize((wide, tall), Image.Resampling.BILINEAR)
-    if dice.random() < 0.6:
-        for kind in (ImageEnhance.Color, ImageEnhance.Brightness, ImageEnhance.Contrast):
-            image = kind(image).enhance(dice.uniform(0.7, 1.3))
-    if dice.random() < 0.2:
-        channels = list(image.split())
-        dice.shuffle(channels)
-        image = Image.merge("RGB", channels)
-    if dice.random() < 0.4:
-        target = io.BytesIO()
-        image.save(target, "JPEG", quality=dice.randrange(30, 90))
-        with Image.open(target, formats=["JPEG"]) as compressed:
-            image = compressed.convert("RGB")
+    for share, way in WAYS:
+        if dice.random() < share:
+            image = way(image, dice)
     return image
 
 
@@ -107,6 +96,15 @@ def _merged(turns: list[Turn]) -> list[Turn]:
         else:
             merged.append(turn)
     return merged
+
+
+def _masked(text: str, dice: Random) -> str:
+    text = _ADDRESS.sub(lambda found: _letters(found[0], dice), text)
+    return _NUMBER.sub(lambda found: _digits(found[0], dice), text)
+
+
+def _letters(text: str, dice: Random) -> str:
+    return "".join(dice.choice(ascii_lowercase) if letter.isalpha() else letter for letter in _digits(text, dice))
 
 
 def _digits(text: str, dice: Random) -> str:
@@ -142,3 +140,40 @@ def _cropped(image: "Image", dice: Random) -> "Image":
     top, low = (round(tall * dice.uniform(0, 0.22)) for _ in range(2))
     box = (left, top, max(left + _LEAST, wide - right), max(top + _LEAST, tall - low))
     return image.crop(box) if box[2] <= wide and box[3] <= tall else image
+
+
+def _scaled(image: "Image", dice: Random) -> "Image":
+    from PIL import Image
+
+    wide, tall = (max(_LEAST, round(side * dice.uniform(0.8, 1.2))) for side in image.size)
+    return image.resize((wide, tall), Image.Resampling.BILINEAR)
+
+
+def _coloured(image: "Image", dice: Random) -> "Image":
+    from PIL import ImageEnhance
+
+    for kind in (ImageEnhance.Color, ImageEnhance.Brightness, ImageEnhance.Contrast):
+        image = kind(image).enhance(dice.uniform(0.7, 1.3))
+    return image
+
+
+def _swapped(image: "Image", dice: Random) -> "Image":
+    """Red, green and blue change places."""
+    from PIL import Image
+
+    channels = list(image.split())
+    dice.shuffle(channels)
+    return Image.merge("RGB", channels)
+
+
+def _compressed(image: "Image", dice: Random) -> "Image":
+    from PIL import Image
+
+    target = io.BytesIO()
+    image.save(target, "JPEG", quality=dice.randrange(30, 90))
+    with Image.open(target, formats=["JPEG"]) as compressed:
+        return compressed.convert("RGB")
+
+
+# What happens to a picture that is changed, in this order, and how often.
+WAYS = ((0.6, _cropped), (0.5, _scaled), (0.6, _coloured), (0.2, _swapped), (0.4, _compressed))
