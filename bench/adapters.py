@@ -76,7 +76,9 @@ def _worn(root: Path, shape: str, device: str, tasks: list[Task], items: list[It
             scorer.forget()  # its shared part was run with the other adapter
             scorer.score(task, items, {})
 
-    return _rate(asked)
+    seconds = _rate(asked)
+    scorer.drop()
+    return seconds
 
 
 def _rate(what: Callable[[], object]) -> float:
@@ -110,6 +112,7 @@ def _taught(root: Path, shape: str, device: str, shared: int) -> list[Task]:
             steps=0, score=0.0,
         )  # fmt: skip
         adapter.save(root / task.name, found, facts)
+    scorer.drop()
     return tasks
 
 

@@ -72,6 +72,10 @@ class MllmVoter:
         votes[seen] = self.scorer.score(self.task, some, contents_of(some)).log_probs
         return votes
 
+    def drop(self) -> None:
+        """Give the model's memory back, for a voter that shares it with nobody."""
+        self.scorer.drop()
+
     def save(self, folder: Path) -> None:
         """Write the adapter and where its base model is; the base model itself stays where it is."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -143,7 +147,7 @@ def again_of(name: str) -> Fit:
         settings = options[name]
         if settings.lora.refit == "never" or not settings.post_train:
             return first
-        first.scorer.drop()  # a GPU has room for one model that learns
+        first.drop()  # a GPU has room for one model that learns
         if settings.lora.refit == "anew":
             return fit_of(name)(task, items, gold, groups, seed=seed, beside=beside, **options)
         scorer = Scorer.to_train(settings.model)  # the other one's weights hold the first adapter

@@ -92,6 +92,13 @@ def interrupted(voter: Voter) -> bool:
     return bool(getattr(voter, "interrupted", False))
 
 
+def give_up(voter: Voter) -> None:
+    """Let a voter that answers nothing any more give back at once what it holds of a GPU; most kinds hold nothing."""
+    drop = getattr(voter, "drop", None)
+    if drop is not None:
+        drop()
+
+
 def looked_at(voters: Mapping[str, Iterable[str]]) -> list[str]:
     """The tasks, given with the names of their voters, of which some voter looks at the files of pictures."""
     return [task for task, names in voters.items() if any(kind(name).looks for name in names)]

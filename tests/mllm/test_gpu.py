@@ -2,16 +2,22 @@
 
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from kdsl.dialogue import Item, Picture
+from kdsl.models import adapter, memory
+from kdsl.models.adapter import Adapted
+from kdsl.models.base import Base
+from kdsl.models.checkpoint import Loaded
 from kdsl.models.lessons import Lesson
 from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings
 from kdsl.models.tuning import Tuning
+from kdsl.taxonomy import Task
 from tests.mllm.conftest import picture
 from tests.mllm.test_mllm_trie import task_of
 
@@ -91,6 +97,45 @@ def test_out_of_memory_halves_the_batch(settings, intent, dialogues, contents):
     assert scored.counts["halved"] > 0
     assert not np.isnan(scored.log_probs).any()
     assert (scored.log_probs[: len(plain)].argmax(1) == plain.argmax(1)).mean() >= 0.8
+
+
+@pytest.mark.usefixtures("exact")  # no product is rounded
+@pytest.mark.parametrize("room", [True, False])
+def test_adapters_on_a_gpu_give_the_scores_of_the_cpu(
+    settings, intent, scene, dialogues, pictures, contents, tmp_path, monkeypatch, room
+):
+    """Two adapters and the model as it is, in weights of their own or beside those they share."""
+    asked = {"plain": (intent, dialogues), "intent": (intent, dialogues), "scene": (scene, pictures)}
+    folders = {"plain": None} | {name: tmp_path / name for name in ("intent", "scene")}
+    wanted = {}
+    for name, (task, items) in asked.items():
+        one = Base(settings.loaded())
+        if folders[name]:
+            random_adapter(one.loaded, task, folders[name], vision=task is scene)
+            one = Base(settings.loaded())
+        one.put_on(one.join(folders[name], task))
+        wanted[name] = Scorer(one.loaded, settings).score(task, items, contents).log_probs
+    assert np.abs(wanted["intent"] - wanted["plain"]).max() > 100 * CLOSE
+    if not room:
+        monkeypatch.setattr(memory, "spares", lambda *_: False)
+    cuda = settings.model_copy(update={"device": "cuda"})
+    base = Base(cuda.loaded())
+    base.loaded.model.float()
+    scorers = {name: Scorer(base.loaded, cuda) for name in asked}
+    worn = {name: base.join(folders[name], task) for name, (task, _) in asked.items()}
+    for name in ("intent", "scene", "plain", "scene", "intent", "plain"):
+        base.put_on(worn[name])
+        found = scorers[name].score(*asked[name], contents)
+        assert not found.faults
+        np.testing.assert_allclose(found.log_probs, wanted[name], atol=CLOSE)
+    assert base.merged == room
+
+
+def random_adapter(loaded: Loaded, task: Task, folder: Path, *, vision: bool) -> None:
+    wrapped = adapter.wrap(loaded.model, rank=8, alpha=16, dropout=0.0, vision=vision, seed=1)
+    found = {name: torch.randn_like(value) * 0.05 for name, value in adapter.weights(wrapped).items()}
+    facts = {"tasks": {task.name: adapter.digest(task)}, "rank": 8, "alpha": 16, "vision": vision}
+    adapter.save(folder, found, Adapted(base=loaded.fingerprint, **facts, steps=0, score=0.0))
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])

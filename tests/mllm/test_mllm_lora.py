@@ -26,6 +26,7 @@ from kdsl.models.lora import post_train
 from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings, MllmSettings
 from kdsl.models.mllm_voter import MllmVoter, fit_of
+from kdsl.models.model_settings import ModelSettings
 from kdsl.models.tuning import Tuning
 from kdsl.models.voter import Voter
 
@@ -308,13 +309,16 @@ def fitted(settings, intent):
     return fit_of("small")(intent, given.items, given.gold, given.groups, seed=1, small=told)
 
 
-def test_after_its_hold_out_a_voter_learns_all_anew_or_goes_on_or_stays(settings, intent, tmp_path):
+def test_after_its_hold_out_a_voter_learns_all_anew_or_goes_on_or_stays(settings, intent, tmp_path, monkeypatch):
     given = lesson(intent)
-    made = {}
+    made, loaded, load = {}, [], ModelSettings.loaded
+    monkeypatch.setattr(ModelSettings, "loaded", lambda told: loaded.append(load(told)) or loaded[-1])
     for refit in ("anew", "on", "never"):
         lora = QUICK.model_copy(update={"steps": 8, "held_out": 0.0, "refit": refit})
         options = {"small": MllmSettings(**settings.model_dump(), lora=lora)}
         made[refit] = learn(Order("small", intent, given.items, given.gold, given.groups, 4, 1, options))
+    assert len(loaded) == 5  # one of which no memory is left, when the next is loaded and after the last
+    assert {value.device.type for one in loaded for value in one.model.parameters()} == {"meta"}
     asked = made["anew"].heard.asked
     for one in made.values():
         np.testing.assert_array_equal(one.heard.asked, asked)
