@@ -11,9 +11,12 @@ from typing import Any
 from kdsl.errors import ConfigError
 from kdsl.models import fast, fused
 
-PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy")
+PICKLES = (
+    ".bin", ".pt", ".pth", ".pkl", ".pickle", ".dill", ".ckpt", ".joblib", ".npy", ".npz", ".h5", ".hdf5", ".keras",
+    ".msgpack", ".mar", ".tar",
+)  # fmt: skip
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")  # what a download takes, and nothing else
-CONFIGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
+MOST = 64_000_000  # bytes of a JSON file; the largest tokenizers take 20 million
 FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 _EDGE = 1 << 20
 
@@ -63,16 +66,16 @@ def check(folder: Path) -> str:
     for file in sorted(folder.rglob("*")):
         if file.suffix.lower() in PICKLES:
             raise ConfigError(
-                f"model: {folder} holds {file.name}, a format that can run code when it is opened; keep only the "
+                f"model: {folder} holds {file.name}, a format that may run code when it is opened; keep only the "
                 "safetensors and JSON files, or convert it with save_pretrained elsewhere."
             )
     if (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
         raise ConfigError(f"model: {folder} holds a LoRA adapter and no model; give the folder of its base model.")
     config = _json(folder, "config.json")
-    for name in CONFIGS:
-        if (folder / name).exists() and "auto_map" in _keys(_json(folder, name)):
+    for file in sorted(folder.glob("*.json")):
+        if "auto_map" in _keys(_parsed(file)):
             raise ConfigError(
-                f"model: {name} in {folder} has auto_map, which runs the checkpoint's own code; use a checkpoint "
+                f"model: {file.name} in {folder} has auto_map, which runs the checkpoint's own code; use a checkpoint "
                 "of an architecture that transformers itself has, or delete the key if it does."
             )
     if (folder / "adapter_config.json").exists():
@@ -240,18 +243,26 @@ def _json(folder: Path, name: str) -> dict[str, Any]:
         raise ConfigError(
             f"model: {folder} holds no {name}; give the folder of a checkpoint that save_pretrained wrote."
         )
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"model: {file} is no JSON; copy it again.") from error
+    data = _parsed(file)
     return data if isinstance(data, dict) else {}
 
 
+def _parsed(file: Path) -> Any:
+    if file.stat().st_size > MOST:
+        raise ConfigError(f"model: {file} is larger than {MOST:,} bytes, as no file of a model is; copy it again.")
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"model: {file} is no JSON; copy it again.") from error
+
+
 def _keys(data: Any) -> Iterator[str]:
-    if isinstance(data, dict):
-        yield from data
-        for value in data.values():
-            yield from _keys(value)
-    elif isinstance(data, list):
-        for value in data:
-            yield from _keys(value)
+    """Those of all objects, however deep."""
+    left = [data]
+    while left:
+        here = left.pop()
+        if isinstance(here, dict):
+            yield from here
+            left += here.values()
+        elif isinstance(here, list):
+            left += here

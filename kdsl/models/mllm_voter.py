@@ -111,8 +111,8 @@ def fit_of(name: str) -> Fit:
         The adapter learns the lessons `beside` too, those of other tasks.
 
         Raises:
-            ConfigError: no path, no model there that can be loaded, a foreign label, too few labels with examples, or
-                shots for an adapter of several tasks.
+            ConfigError: no path, no model there that can be loaded, a foreign label, too few labels with examples,
+                shots for an adapter of several tasks, or a task that cannot be asked of this model.
         """
         settings = options[name]
         if not settings.path:
@@ -130,6 +130,7 @@ def fit_of(name: str) -> Fit:
         scorer = Scorer.to_train(settings.model)
         lesson = Lesson(task, items, gold, groups, contents_of(items))
         lesson = _shown(scorer, lesson, post_train=settings.post_train, seed=seed)
+        scorer.plan(task)  # refused here, and not at the first item
         if not settings.post_train:
             return MllmVoter(task, scorer.ready())
         return _taught(scorer, [lesson, *beside], settings, settings.lora, seed=seed)
@@ -234,7 +235,7 @@ def load(folder: Path, task: Task) -> MllmVoter:
 
     Raises:
         ReleaseError: the directory is damaged, or made for another base model or other labels.
-        ConfigError: the base model cannot be loaded.
+        ConfigError: the base model cannot be loaded, or the task cannot be asked of it.
     """
     try:
         saved = Saved.model_validate_json((folder / FILE).read_text(encoding="utf-8"))
@@ -254,6 +255,7 @@ def load(folder: Path, task: Task) -> MllmVoter:
         )
     scorer = Scorer(base.loaded, saved.model)
     scorer.prompter.shots = saved.shots
+    scorer.plan(task)
     worn = base.join(own, task)
     if rounded:
         base.settle()

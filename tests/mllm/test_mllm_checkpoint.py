@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from transformers import AutoProcessor, AutoTokenizer
 
 from kdsl.errors import ConfigError
 from kdsl.models import checkpoint
@@ -23,17 +24,30 @@ def _refused(folder, match):
         Scorer.load(ModelSettings(path=str(folder), device="cpu"))
 
 
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "extra.pkl", "sub/training_args.bin", "A.CKPT"])
+@pytest.mark.parametrize(
+    "name",
+    ["pytorch_model.bin", "sub/training_args.bin", "A.CKPT", "a.pth.tar", *(f"a{end}" for end in checkpoint.PICKLES)],
+)
 def test_a_pickle_is_refused(copy, name):
     (copy / name).parent.mkdir(exist_ok=True)
     (copy / name).write_bytes(b"\x80\x04")
-    _refused(copy, f"holds {name.split('/')[-1]}, a format that can run code.*keep only the safetensors")
+    _refused(copy, f"holds {name.split('/')[-1]}, a format that may run code.*keep only the safetensors")
 
 
-@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "processor_config.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "config.json",
+        "tokenizer_config.json",
+        "processor_config.json",
+        "tokenizer.json",
+        "chat_template.json",
+        "video_preprocessor_config.json",
+    ],
+)
 def test_auto_map_is_refused_wherever_it_stands(copy, name):
-    data = json.loads((copy / name).read_text())
-    data["nested"] = {"auto_map": {"AutoModel": "evil.Evil"}}
+    data = json.loads((copy / name).read_text()) if (copy / name).exists() else {}
+    data["nested"] = [{"auto_map": {"AutoModel": "evil.Evil"}}]
     (copy / name).write_text(json.dumps(data))
     (copy / "evil.py").write_text("raise SystemExit('ran')")
     _refused(copy, f"{name} in .* has auto_map.*use a checkpoint")
@@ -76,9 +90,24 @@ def test_a_missing_file_is_named(copy, name):
     _refused(copy, name)
 
 
+def test_a_json_file_that_is_none_is_refused(copy):
+    (copy / "extra.json").write_text("[" * 100_000)
+    _refused(copy, "extra.json is no JSON; copy it again")
+    with (copy / "extra.json").open("wb") as file:
+        file.truncate(checkpoint.MOST + 1)
+    _refused(copy, "extra.json is larger than 64,000,000 bytes")
+
+
 def test_a_missing_image_processor_is_refused(copy):
-    (copy / "processor_config.json").unlink()  # AutoProcessor now gives a bare tokenizer, silently
-    _refused(copy, "no image processor; copy preprocessor_config.json|does not load as a processor")
+    (copy / "processor_config.json").unlink()
+    _refused(copy, "does not load as a processor|no image processor")
+
+
+def test_a_tokenizer_in_place_of_a_processor_is_refused(copy, monkeypatch):
+    """`AutoProcessor` of some checkpoints falls back to it, and says nothing."""
+    known = AutoTokenizer.from_pretrained(copy)
+    monkeypatch.setattr(AutoProcessor, "from_pretrained", lambda *_, **__: known)
+    _refused(copy, "has a tokenizer and no image processor; copy preprocessor_config.json or processor_config.json of")
 
 
 def test_an_adapter_is_no_model(tmp_path):

@@ -1,12 +1,14 @@
 """Post-training: it learns, it gives the same adapter again, it goes on after a kill, and refuses what does not fit."""
 
 import hashlib
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 from dataclasses import replace
 from random import Random
 
@@ -27,7 +29,7 @@ from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings, MllmSettings
 from kdsl.models.mllm_voter import MllmVoter, fit_of
 from kdsl.models.model_settings import ModelSettings
-from kdsl.models.tuning import Tuning
+from kdsl.models.tuning import HeldOut, Tuning
 from kdsl.models.voter import Voter
 
 WORDS = {
@@ -122,6 +124,80 @@ def test_checkpointing_changes_the_memory_and_not_the_loss(settings, intent, tmp
         )
         losses[checkpointing] = [one.loss for one in seen]
     np.testing.assert_allclose(losses[False], losses[True], atol=1e-3)
+
+
+@pytest.mark.parametrize("vision", [False, True])
+def test_checkpointing_runs_each_layer_again_for_its_gradient(settings, scene, pictures, contents, vision):
+    """Without labels in the prompt there is no shared part that runs once more."""
+    gold = ["order", "refund", "order", "refund", "order", "refund"]
+    given = Lesson(scene, pictures[:6], gold, [item.item_id for item in pictures[:6]], contents)
+    bare = settings.model_copy(update={"labels": "none"})
+    for checkpointing, runs in ((False, 1), (True, 2)):
+        told = QUICK.model_copy(update={"checkpointing": checkpointing, "vision": vision, "held_out": 0.0})
+        scorer = Scorer.load(bare)
+        run, ran = Tuning(scorer, [given], told, 1), Counter()
+        inner = scorer.loaded.model.model
+        seen = {f"layer {at}": layer for at, layer in enumerate(inner.language_model.layers)}
+        if vision:
+            seen |= {f"block {at}": block for at, block in enumerate(inner.visual.blocks)}
+        for name, layer in seen.items():
+            layer.mlp.register_forward_pre_hook(lambda *_, name=name, ran=ran: ran.update([name]))
+        run.step(0)
+        assert ran == dict.fromkeys(seen, runs)
+        run.close()
+        ran.clear()
+        scorer.score(scene, pictures[:1], contents)
+        assert ran == dict.fromkeys(seen, 1)  # to score it is not needed
+
+
+def test_two_passes_of_four_rows_teach_as_one_of_eight(settings, intent):
+    still = AugmentSettings(**dict.fromkeys(AugmentSettings.model_fields, 0.0))
+    learned = {}
+    for rows, accumulate in ((8, 1), (4, 2), (4, 1)):
+        told = QUICK.model_copy(update={"rows": rows, "accumulate": accumulate, "dropout": 0.0, "augment": still})
+        run = Tuning(Scorer.load(settings), [lesson(intent)], told, 1)
+        losses = [run.step(step) for step in range(2)]
+        learned[rows, accumulate] = losses, torch.cat([value.grad.flatten() for value in run.learned])
+    whole, parts, half = learned.values()
+    np.testing.assert_allclose(parts[0], whole[0], rtol=1e-4)
+    size = whole[1].norm()
+    assert (parts[1] - whole[1]).norm() < 1e-3 * size
+    assert (half[1] - whole[1]).norm() > 0.1 * size  # other examples would teach otherwise
+
+
+def test_the_adapter_of_the_best_look_is_saved_and_merged(settings, intent, dialogues, tmp_path, monkeypatch):
+    """By weighted F1, where the likelihood says otherwise; the likelihood alone lets training go on."""
+    curve = [(0.5, -10.0), (0.8, -12.0), (0.6, -5.0), (0.7, -20.0), (0.6, -20.0), (0.9, -1.0)]
+    looks = []
+
+    def scripted(self: Tuning) -> dict[str, HeldOut]:
+        looks.append(adapter.weights(self.wrapped))
+        return {"intent": HeldOut(*curve[len(looks) - 1], np.zeros((1, 4)))}
+
+    monkeypatch.setattr(Tuning, "held_out", scripted)
+    told = QUICK.model_copy(update={"steps": 12, "evaluate_every": 2, "patience": 2})
+    scorer = Scorer.load(settings)
+    facts = post_train(scorer, [lesson(intent)], told, seed=1, folder=tmp_path)
+    assert [point.score for point in facts.curve] == [score for score, _ in curve[:5]]
+    assert (facts.steps, facts.score) == (4, 0.8)
+    found = load_file(tmp_path / adapter.WEIGHTS)
+    best, last = ([torch.equal(found[name], look[name]) for name in found] for look in (looks[1], looks[-1]))
+    assert all(best)
+    assert not all(last)
+    other = Scorer.load(settings)
+    wrapped = adapter.wrap(other.loaded.model, rank=told.rank, alpha=told.alpha, dropout=0.0, vision=False, seed=0)
+    adapter.put(wrapped, looks[1])
+    adapter.merge(wrapped)
+    np.testing.assert_allclose(
+        scorer.score(intent, dialogues, {}).log_probs, other.score(intent, dialogues, {}).log_probs, atol=1e-4
+    )
+
+
+def test_of_two_looks_with_the_same_score_the_likelier_is_kept(settings, intent, tmp_path, monkeypatch):
+    curve = iter([(0.8, -12.0), (0.8, -9.0), (0.8, -11.0)])
+    monkeypatch.setattr(Tuning, "held_out", lambda _: {"intent": HeldOut(*next(curve), np.zeros((1, 4)))})
+    told = QUICK.model_copy(update={"steps": 6, "evaluate_every": 2})
+    assert post_train(Scorer.load(settings), [lesson(intent)], told, seed=1, folder=tmp_path).steps == 4
 
 
 SCRIPT = """
@@ -478,6 +554,42 @@ def test_an_adapter_for_other_labels_or_another_base_is_refused(fitted, intent, 
     file.write_text(whole)
     (tmp_path / "adapter.safetensors").write_bytes(b"x" * 20)
     with pytest.raises(ReleaseError, match="missing or damaged"):
+        mllm_voter.load(tmp_path, intent)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"base": "0" * 64}, r"was trained on the base model 000000000000 and \w{12} is loaded; set models"),
+        ({"tasks": {"intent": "0" * 64}}, "was trained for other labels of task 'intent' than the taxonomy has"),
+        ({"tasks": {}}, "was trained for other labels of task 'intent' than the taxonomy has"),
+    ],
+)
+def test_an_adapter_says_itself_what_it_is_for(fitted, intent, tmp_path, change, match):
+    """Whatever the file of its voter says."""
+    fitted.save(tmp_path)
+    file = tmp_path / adapter.FACTS
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(ReleaseError, match=match):
+        mllm_voter.load(tmp_path, intent)
+
+
+def test_a_task_that_cannot_be_asked_is_refused_when_a_voter_is_made_or_loaded(settings, intent, tmp_path, monkeypatch):
+    """Not at its first item; the model itself is not run for that."""
+    told = MllmSettings(**settings.model_dump(), post_train=False)
+    fit_of("small")(intent, [], [], [], seed=1, small=told).save(tmp_path)
+    monkeypatch.setattr("kdsl.models.prefix.run", lambda *_: pytest.fail("the model was run"))
+    long = intent.model_copy(update={"question": "where is it " * 2_000})
+    with pytest.raises(ConfigError, match=r"the labels of task 'intent' take [\d,]+ of its [\d,]+ tokens"):
+        fit_of("small")(long, [], [], [], seed=1, small=told)
+    with monkeypatch.context() as one:
+        one.setattr("kdsl.models.plan.LEAST", 100_000)
+        with pytest.raises(ConfigError, match="and an item needs 100000"):
+            mllm_voter.load(tmp_path, intent)
+    monkeypatch.setattr("kdsl.models.codes._candidates", lambda _: iter("A"))
+    with pytest.raises(ConfigError, match="its tokenizer keeps 1 codes"):
+        fit_of("small")(intent, [], [], [], seed=1, small=told)
+    with pytest.raises(ConfigError, match="its tokenizer keeps 1 codes"):
         mllm_voter.load(tmp_path, intent)
 
 

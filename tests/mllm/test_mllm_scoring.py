@@ -2,6 +2,7 @@
 
 import hashlib
 from random import Random
+from threading import Event
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ import torch
 
 from kdsl.dialogue import Item, Picture
 from kdsl.models import batching, prefix
+from kdsl.models.ahead import ahead
 from kdsl.models.mllm import Scorer
 from kdsl.models.model_settings import ModelSettings
+from kdsl.models.pixels import Decoder
 from kdsl.models.positions import positions_of
 from tests.mllm.conftest import picture
 
@@ -146,10 +149,67 @@ def test_pictures_of_one_size_do_not_see_each_other(scorer, scene):
     assert np.ptp(alone, axis=0).max() > 100 * CLOSE
 
 
-def test_a_picture_is_encoded_once_a_batch(scorer, scene, pictures, contents):
-    scored = scorer.score(scene, pictures[:1] * 5, contents)
-    assert scored.counts["pictures_encoded"] == 1
-    assert np.ptp(scored.log_probs, axis=0).max() < CLOSE
+def test_a_picture_is_encoded_once_a_batch(settings, scorer, scene, pictures, contents):
+    """However many items show it, and however many assignments of codes are asked."""
+    seen = []
+    many = Scorer(scorer.loaded, settings.model_copy(update={"permutations": 3}))
+    eye = scorer.loaded.model.model.visual
+    handle = eye.register_forward_pre_hook(lambda _, given, named: seen.append(given[0].shape[0]), with_kwargs=True)
+    shown = [pictures[0], pictures[3], pictures[0], pictures[0], pictures[3]]
+    scored = many.score(scene, shown, contents)
+    handle.remove()
+    patches = many.pixels.patches(
+        {one.pictures[0].sha256: many.pixels.scaled(contents[one.pictures[0].sha256]) for one in shown[:2]}
+    )
+    assert scored.counts["batches"] == 1
+    assert seen == [len(patches.pixels)]
+    assert scored.counts["pictures_encoded"] == 2
+    assert np.ptp(scored.log_probs[[0, 2, 3]], axis=0).max() < CLOSE
+    assert np.ptp(scored.log_probs, axis=0).max() > 100 * CLOSE
+
+
+def test_the_shared_part_is_run_once_for_many_batches(settings, scorer, intent, dialogues, contents, monkeypatch):
+    ran, true = [], prefix.run
+    monkeypatch.setattr(prefix, "run", lambda model, ids: ran.append(ids) or true(model, ids))
+    many = Scorer(scorer.loaded, settings.model_copy(update={"batch_tokens": 700, "permutations": 2}))
+    scored = many.score(intent, dialogues, contents)
+    assert scored.counts["batches"] > 3
+    assert ran == list(many.plan(intent).shared)
+    many.score(intent, dialogues, contents)
+    assert len(ran) == 2
+    many.forget()
+    many.score(intent, dialogues[:1], contents)
+    assert len(ran) == 4
+
+
+def test_the_next_window_is_being_decoded_before_the_model_sees_this_one(settings, scorer, pictures, contents):
+    begun = []
+
+    class Told(Decoder):
+        def start(self, names, contents):
+            begun.append(list(names))
+            return super().start(names, contents)
+
+    many = Scorer(scorer.loaded, settings.model_copy(update={"window": 2}))
+    many._decoder = Told(many.pixels, 2)
+    windows = [sorted({one.pictures[0].sha256 for one in pictures[at : at + 2]}) for at in range(0, len(pictures), 2)]
+    for nth, window in enumerate(many._windows(pictures, contents)):
+        assert sorted(window.pictures) == windows[nth]
+        assert begun == windows[: nth + 2]
+    assert nth == len(windows) - 1 == 3
+
+
+def test_a_batch_is_laid_out_while_the_one_before_is_used():
+    made = [Event(), Event(), Event()]
+
+    def batches():
+        for nth, event in enumerate(made):
+            event.set()
+            yield nth
+
+    for nth in ahead(batches()):
+        if nth + 1 < len(made):
+            assert made[nth + 1].wait(10)
 
 
 @pytest.mark.parametrize("listed", ["described", "named", "none"])
