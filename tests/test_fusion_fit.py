@@ -93,7 +93,7 @@ def test_of_two_voters_that_say_the_same_neither_is_missed_and_who_knows_more_is
     whole, rest = (
         judge(each, seed=3).pool.value for each in (held.without(["small"]), votes_of(gold, {"t": twin, "c": twin}))
     )
-    assert found["other"].value == pytest.approx(whole - rest, abs=0.002)
+    assert found["other"].value == pytest.approx(whole - rest, abs=0.01)  # these are means of three draws
     assert found["other"].n == 240
     assert left_out(held.only(["twin"]), seed=3) == {}
     assert left_out(votes_of(gold, {"x": twin, "y": twin}, {"x": idle, "y": ~idle}), seed=3) == {}

@@ -5,7 +5,7 @@ The pool less a part alone tells who is strong; this tells who is missed. Of two
 
 from collections.abc import Sequence
 
-from kdsl.fusion.answered import REPEATS, answers
+from kdsl.fusion.answered import answers
 from kdsl.fusion.held_out import HeldOut
 from kdsl.metrics import Estimate
 from kdsl.paired import less
@@ -15,19 +15,16 @@ def left_out(held: HeldOut, idle: Sequence[str] = (), *, seed: int) -> dict[str,
     """By voter with a say, held-out weighted F1 of the pool less that of the pool of the others.
 
     Nested and on the rows of `kdsl.fusion.nested.judge`: those of which every voter with a say was asked, answered by
-    fusions that they had no part in; means over repeats, intervals by paired bootstrap. Empty where there are not two
-    voters with a say, or no such row.
+    fusions that they had no part in; once, and not in repeats as there, since this decides nothing and a pool is fitted
+    anew for each voter; intervals by paired bootstrap. Empty where there are not two voters with a say, or no such row.
     """
     names = [name for name in held.voters if name not in idle and held.asked[name].any()]
     heard = held.only(names)
     at = heard.complete
     if len(names) < 2 or not at.any():
         return {}
-    turns = range(seed, seed + REPEATS)
-    whole = [answers(heard, seed=turn).label[at] for turn in turns]
+    whole = answers(heard, seed=seed).label[at]
     return {
-        name: less(
-            held.gold[at], whole, [answers(heard.without([name]), seed=turn).label[at] for turn in turns], seed=seed
-        )
+        name: less(held.gold[at], [whole], [answers(heard.without([name]), seed=seed).label[at]], seed=seed)
         for name in names
     }
