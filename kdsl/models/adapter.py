@@ -14,7 +14,8 @@ from kdsl.taxonomy import Task
 WEIGHTS, FACTS = "adapter.safetensors", "adapter.json"
 PASSING = 16  # bytes a weight while `added` adds to it: four times in float32
 LANGUAGE = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-VISION = ("qkv", "proj", "fc1", "fc2", "mlp.0", "mlp.2")
+# Attention, MLP and merger of Qwen2-VL, then the MLP of Qwen2.5-VL, then MLP and mergers of Qwen3-VL.
+VISION = ("qkv", "proj", "fc1", "fc2", "mlp.0", "mlp.2", *LANGUAGE[4:], "linear_fc1", "linear_fc2")
 
 
 class Progress(NamedTuple):

@@ -1,5 +1,8 @@
 """Qwen2.5-VL and Qwen3-VL, tiny and with random weights, go through the same scoring as Qwen2-VL."""
 
+import re
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,11 @@ import pytest
 import torch
 
 from kdsl.demo.miniature import build
+from kdsl.models import adapter
+from kdsl.models.lessons import Lesson
 from kdsl.models.mllm import Scorer
+from kdsl.models.mllm_settings import LoraSettings
+from kdsl.models.tuning import Tuning
 from tests.tiny_model import TEXTS
 
 CLOSE = 1e-4
@@ -58,16 +65,28 @@ def _processor(kind: str, known: Any) -> Any:
     )
 
 
-@pytest.fixture(scope="module", params=["qwen2_5_vl", "qwen3_vl"])
-def relative(request, settings, tmp_path_factory) -> Scorer:
+@pytest.fixture(scope="module")
+def checkpoint_of(tiny, tmp_path_factory) -> Callable[[str], Path]:
+    """The folder of a tiny model of a family, made once."""
     from transformers import AutoModelForImageTextToText
 
-    folder: Path = tmp_path_factory.mktemp(request.param)
-    known = build.tokenizer(TEXTS, ROOM)
-    torch.manual_seed(5)
-    AutoModelForImageTextToText.from_config(_config(request.param, known)).save_pretrained(folder)
-    _processor(request.param, known).save_pretrained(folder)
-    return Scorer.load(settings.model_copy(update={"path": str(folder)}))
+    @cache
+    def made(kind: str) -> Path:
+        if kind == "qwen2_vl":
+            return tiny
+        folder: Path = tmp_path_factory.mktemp(kind)
+        known = build.tokenizer(TEXTS, ROOM)
+        torch.manual_seed(5)
+        AutoModelForImageTextToText.from_config(_config(kind, known)).save_pretrained(folder)
+        _processor(kind, known).save_pretrained(folder)
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="module", params=["qwen2_5_vl", "qwen3_vl"])
+def relative(request, settings, checkpoint_of) -> Scorer:
+    return Scorer.load(settings.model_copy(update={"path": str(checkpoint_of(request.param))}))
 
 
 def test_scores_are_those_of_the_model_called_plainly(relative, scene, pictures, contents):
@@ -99,3 +118,37 @@ def test_the_cached_prefix_and_the_batch_change_nothing(relative, intent, dialog
     np.testing.assert_allclose(cached.log_probs, full.log_probs, atol=CLOSE)
     alone = np.concatenate([relative.score(intent, [item], contents).log_probs for item in dialogues])
     np.testing.assert_allclose(cached.log_probs, alone, atol=CLOSE)
+
+
+PARTS = {
+    "qwen2_vl": {
+        "blocks.*.attn.qkv", "blocks.*.attn.proj", "blocks.*.mlp.fc1", "blocks.*.mlp.fc2", "merger.mlp.*",
+    },
+    "qwen2_5_vl": {
+        "blocks.*.attn.qkv", "blocks.*.attn.proj", "blocks.*.mlp.gate_proj", "blocks.*.mlp.up_proj",
+        "blocks.*.mlp.down_proj", "merger.mlp.*",
+    },
+    "qwen3_vl": {
+        "blocks.*.attn.qkv", "blocks.*.attn.proj", "blocks.*.mlp.linear_fc1", "blocks.*.mlp.linear_fc2",
+        "merger.linear_fc1", "merger.linear_fc2", "deepstack_merger_list.*.linear_fc1",
+        "deepstack_merger_list.*.linear_fc2",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("kind", list(PARTS))
+def test_the_whole_vision_part_can_be_adapted(kind, checkpoint_of, settings, scene, pictures, contents, checkpointing):
+    gold = ["order", "refund", "order", "refund", "order", "refund"]
+    given = Lesson(scene, pictures[:6], gold, [item.item_id for item in pictures[:6]], contents)
+    told = LoraSettings(rank=4, vision=True, checkpointing=checkpointing, held_out=0.0, rate=1e-2, rows=2)
+    scorer = Scorer.load(settings.model_copy(update={"path": str(checkpoint_of(kind))}))
+    before = scorer.score(scene, pictures, contents).log_probs
+    run = Tuning(scorer, [given], told, 1)
+    assert np.isfinite(run.step(0))
+    learned = {name: value for name, value in adapter.weights(run.wrapped).items() if "lora_B" in name}
+    eyes = {name.split(".visual.")[1].split(".lora_")[0] for name in learned if ".visual." in name}
+    assert {re.sub(r"\b\d+\b", "*", name) for name in eyes} == PARTS[kind]
+    assert all(value.abs().max() > 0 for value in learned.values())  # each got a gradient
+    run.close()
+    assert np.abs(scorer.score(scene, pictures, contents).log_probs - before).max() > CLOSE
