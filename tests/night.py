@@ -1,6 +1,9 @@
 """A small labelled lake that several test modules look at."""
 
 import json
+import time
+import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +16,7 @@ from jobs.options import Days
 from kdsl.config import Settings
 from kdsl.demo import shop
 from kdsl.release import Release
+from udfs.unquoted import Batches
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -36,6 +40,27 @@ class Shop:
 
     def rows(self, table: str, where: str = "true") -> list[Any]:
         return self.lake.df(table).where(where).collect()
+
+
+def noted(predict_batches: Callable[..., Callable[[Batches], Batches]], folder: Path) -> Callable[..., Any]:
+    """As `predict_batches`; each task that asks leaves a file in the folder, with when it began and ended."""
+
+    def noting(*told: Any, **more: Any) -> Callable[[Batches], Batches]:
+        predict = predict_batches(*told, **more)
+
+        def ask(batches: Batches) -> Batches:
+            begun = time.time()
+            yield from predict(batches)
+            (folder / str(uuid.uuid4())).write_text(f"{begun} {time.time()}")
+
+        return ask
+
+    return noting
+
+
+def spans(folder: Path) -> list[tuple[float, ...]]:
+    """What `noted` left: begin and end, in order."""
+    return sorted(tuple(map(float, file.read_text().split())) for file in folder.iterdir())
 
 
 def settings_below(root: Path) -> Settings:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import functions as F
 
-from jobs import cli, registry, rule_edits, rule_matching, rules, sql
+from jobs import cards, cli, registry, rule_edits, rule_matching, rules, sql
 from jobs.fit import fit
 from kdsl import child
 from kdsl.arrow import item_of
@@ -25,7 +25,7 @@ from kdsl.rules.rule import Rule
 from kdsl.rules.ruleset import RuleSet
 from kdsl.rules.sentence import sentence
 from kdsl.rules.tree import Tree
-from tests.night import Shop
+from tests.night import Shop, noted, spans
 from udfs.rules import FIRED, fire_batches
 
 
@@ -121,6 +121,23 @@ def test_see_try_change_and_learn_again(
     relearned = {rule.rule_id: rule.state for rule in child.rules_of(again, "intent").rules}
     assert relearned[victim.rule_id] == "banned"
     assert {rule.rule_id for rule in rule_edits.by_hand(shop.lake, again.taxonomy).rules} <= set(relearned)
+
+
+@pytest.mark.parametrize("meet", [True, False])
+def test_where_models_could_meet_on_a_card_two_releases_are_asked_in_turn_by_one_task(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meet: bool
+) -> None:
+    trials = rules.rule_trials
+    monkeypatch.setattr(cards, "may_meet", lambda *_: meet)
+    monkeypatch.setattr(trials, "predict_batches", noted(trials.predict_batches, tmp_path))
+    items = trials._items(shop.lake, shop.release, "intent", F.lit(True)).repartition(3, "item_id").localCheckpoint()
+    rows = trials._asked(items, (shop.release, shop.release), shop.settings).collect()
+    assert len(rows) == items.count() > 10
+    assert all(row["old"] == row["new"] for row in rows)
+    told = spans(tmp_path)
+    assert len(told) == (2 if meet else 6)
+    if meet:
+        assert told[0][1] <= told[1][0]
 
 
 def test_edit_pin_and_a_changed_file_mint_what_they_say(

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 WAIT = 60.0  # seconds for the other task
 
 
-def seen(folder: str, cards: int) -> tuple[str, str]:
-    """The card of this task as Spark names it, and those that CUDA is told of; waits until all cards are in use."""
+def seen(folder: str, cards: int) -> tuple[str, str, str]:
+    """This task's card as Spark names it, those that CUDA is told of, and its threads; waits until all are in use."""
     from pyspark import TaskContext
 
     task = TaskContext.get()
@@ -47,7 +47,7 @@ def seen(folder: str, cards: int) -> tuple[str, str]:
     end = time.monotonic() + WAIT
     while len(list(Path(folder).iterdir())) < cards and time.monotonic() < end:
         time.sleep(0.05)
-    return address, os.environ["CUDA_VISIBLE_DEVICES"]
+    return address, os.environ["CUDA_VISIBLE_DEVICES"], os.environ["OMP_NUM_THREADS"]
 
 
 def held(release: Release, max_turn_chars: int) -> Callable[[Batches], Batches]:
@@ -95,13 +95,14 @@ def main() -> None:
             "lake": f"{root}/lake",
             "releases": f"{root}/releases",
             "spark": {
-                "master": f"local-cluster[1,{cards},2048]",
+                "master": f"local-cluster[1,{2 * cards},2048]",
                 "shuffle_partitions": 2,
                 "snapshot_partitions": 1,
                 "conf": asked
                 | {
                     "spark.task.resource.gpu.amount": "1",
-                    "spark.executor.cores": str(cards),
+                    "spark.task.cpus": "2",
+                    "spark.executor.cores": str(2 * cards),
                     "spark.executor.memory": "2g",
                     "spark.executorEnv.PYTHONPATH": os.getcwd(),
                 },

@@ -30,12 +30,12 @@ def _granted(root: Path, script: Path, cards: int, *more: str) -> dict[str, Any]
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("spark_home")
-def test_two_tasks_at_once_see_a_card_each(tmp_path: Path) -> None:
+def test_two_tasks_at_once_see_a_card_each_and_have_their_own_threads(tmp_path: Path) -> None:
     made_up = tmp_path / "two-cards.sh"  # no card is touched: a machine without any runs this
     made_up.write_text('#!/bin/sh\necho \'{"name": "gpu", "addresses": ["0", "1"]}\'\n')
     made_up.chmod(0o755)
     told = _granted(tmp_path, made_up, 2)
-    assert sorted(told["seen"]) == [["0", "0"], ["1", "1"]]
+    assert sorted(told["seen"]) == [["0", "0", "2"], ["1", "1", "2"]]  # threads: as many as cores of a task, of Spark
 
 
 @pytest.mark.gpu
@@ -46,7 +46,7 @@ def test_a_night_on_the_card_that_spark_granted(tmp_path: Path) -> None:
         0
     ]
     told = _granted(tmp_path, FOUND, 1, "night")
-    assert told["seen"] == [[address, address]]
+    assert told["seen"] == [[address, address, "2"]]
     assert told["held"]["devices"] == ["cuda"]
     assert told["held"]["memory"] > 0
     assert told["labels"] >= 12

@@ -11,7 +11,8 @@ import pytest
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from jobs import registry, seesaw, votes
+from jobs import cards, registry, seesaw, votes
+from jobs import spared as spared_items
 from jobs.evaluate import evaluate
 from jobs.fit import fit
 from jobs.items import shown, targets, with_pictures, within
@@ -28,6 +29,7 @@ from kdsl.models.mllm import Scorer
 from kdsl.release import Release
 from kdsl.seesaw import FILE, read
 from tests import tiny_model
+from tests.night import noted, spans
 from udfs.predict import PREDICTED, predict_batches
 
 if TYPE_CHECKING:
@@ -169,7 +171,7 @@ def cascade(shop: tuple[Lake, Settings]) -> tuple[Lake, Settings, Release, Relea
 
 
 @pytest.mark.slow
-def test_large_is_asked_only_of_items_that_the_policy_sends(cascade, night):
+def test_large_is_asked_only_of_items_that_the_policy_sends(cascade, night, tmp_path, monkeypatch):
     lake, settings, whole, release = cascade
     assert set(whole.manifest.asking) == set(TASKS)
     for task, asking in whole.manifest.asking.items():
@@ -203,8 +205,11 @@ def test_large_is_asked_only_of_items_that_the_policy_sends(cascade, night):
     }
     assert known == {(row["task"], row["item_id"]) for row in asked}
 
-    # Scored is every voter on every item, and the labels stay.
+    # Scored is every voter on every item, by one task where models could meet on a card, and the labels stay.
+    monkeypatch.setattr(cards, "may_meet", lambda *_: True)
+    monkeypatch.setattr(spared_items, "predict_batches", noted(predict_batches, tmp_path))
     report = evaluate(lake, settings, release, "test")
+    assert len(spans(tmp_path)) == 1
     for task in TASKS:
         assert report["voters"]["large"][task]["n"] == report["tasks"][task]["n"]
     again = lake.df("shadow_labels").where(of_release).where(days).collect()
