@@ -3,7 +3,6 @@
 Rows a second of both tasks in turn, and of the bare model, one model of `bench.random_models` with random adapters.
 """
 
-import argparse
 import json
 import statistics
 import time
@@ -12,7 +11,6 @@ from pathlib import Path
 from unittest.mock import patch
 
 from bench import lakes, prompts
-from bench.random_models import SHAPES
 from kdsl.dialogue import Item
 from kdsl.models import adapter, memory
 from kdsl.models.adapter import Adapted
@@ -27,17 +25,11 @@ WAYS = {"own weights": True, "beside": False}  # whether there is room for copie
 
 def main() -> None:
     """Print rows a second, and what weights of their own bring."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shape", choices=SHAPES, default=None, help="default: 7b on a GPU, mid on CPU")
-    parser.add_argument("--rows", type=int, default=None, help="of each task; default: 512 on a GPU, 48 on CPU")
-    parser.add_argument("--shared", type=int, default=400, help="tokens of the shared prompt")
-    parser.add_argument("--own", type=int, default=80, help="tokens of one item")
-    args = parser.parse_args()
+    args = prompts.parser(__doc__, shape="mid", rows=48).parse_args()
     import torch
 
-    gpu = torch.cuda.is_available()
-    shape = args.shape or ("7b" if gpu else "mid")
-    items = prompts.dialogues(args.rows or (512 if gpu else 48), args.own)
+    gpu, shape = torch.cuda.is_available(), args.shape
+    items = prompts.dialogues(args.rows, args.own)
     device = "cuda:0" if gpu else "cpu"
     with lakes.workplace("adapters") as root:
         tasks = _taught(root, shape, device, args.shared)

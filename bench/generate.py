@@ -4,7 +4,6 @@ The model is one of `bench.random_models`, made in the worker. The whole stage i
 tokens of prompts too, once the worker has run it before. The stage has one task, since one task owns a model.
 """
 
-import argparse
 import json
 import statistics
 import time
@@ -16,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 
 from bench import lakes, prompts
-from bench.random_models import SHAPES
 from kdsl.dialogue import Item, Turn
 from kdsl.models.batching import Encoded, collate
 from kdsl.models.mllm import Scorer
@@ -61,17 +59,10 @@ def generated(scorer: Scorer, task: Task, items: Sequence[Item]) -> tuple[Any, A
 
 def main() -> None:
     """Print the ratio, and how often both say the same."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shape", choices=SHAPES, default=None, help="default: 7b on a GPU, mid on CPU")
-    parser.add_argument("--rows", type=int, default=None, help="default: 512 on a GPU, 64 on CPU")
-    parser.add_argument("--shared", type=int, default=400, help="tokens of the shared prompt")
-    parser.add_argument("--own", type=int, default=80, help="tokens of one item")
-    args = parser.parse_args()
+    args = prompts.parser(__doc__, shape="mid", rows=64).parse_args()
     import torch
 
-    gpu = torch.cuda.is_available()
-    shape = args.shape or ("7b" if gpu else "mid")
-    rows = args.rows or (512 if gpu else 64)
+    shape, rows = args.shape, args.rows
     with lakes.workplace("generate") as root:
         spark = lakes.start("generate", lakes.settings(root, encoder=False))
         told = [(item.item_id, item.turns[0].text) for item in prompts.dialogues(rows, args.own)]
@@ -82,7 +73,7 @@ def main() -> None:
     (labels, seconds), (best, said_seconds) = found["scored"], found["generated"]
     alike = float(np.mean([labels[name][0] == best[name][0] for name, _ in told]))
     free = float(np.mean([bool(best[name][1]) for name, _ in told]))
-    name = torch.cuda.get_device_name() if gpu else "CPU"
+    name = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     print(f"{rows} rows in a UDF, shape {shape} on {name}, {args.shared} shared and about {args.own} own tokens")
     print(f"scored      {rows / seconds:8.1f} rows/s")
     print(

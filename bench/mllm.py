@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from bench import prompts, random_models
-from bench.random_models import SHAPES
 from kdsl.dialogue import Item, Picture, Turn
 from kdsl.images import sha256
 from kdsl.models import int8
@@ -35,20 +34,15 @@ PARTS = ("text", "pictures", "float32", "starved", "kernels", "int8")
 
 def main() -> None:
     """Print a table and the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shape", choices=SHAPES, default=None, help="default: 7b on a GPU, small on CPU")
+    parser = prompts.parser(__doc__, shape="small", rows=128)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=None, help="default: all that can be run")
-    parser.add_argument("--rows", type=int, default=None, help="default: 512 on a GPU, 128 on CPU")
-    parser.add_argument("--shared", type=int, default=400, help="tokens of the shared prompt")
-    parser.add_argument("--own", type=int, default=80, help="tokens of one item")
     parser.add_argument("--batch-tokens", type=int, default=None, help="default: by the device's memory")
     parser.add_argument("--window", type=int, default=256, help="rows that are sorted by length together")
     args = parser.parse_args()
     import torch
 
     gpu = torch.cuda.is_available()
-    args.rows = args.rows or (512 if gpu else 128)
-    shape = args.shape or ("7b" if gpu else "small")
+    shape = args.shape
     settings = ModelSettings(
         path=shape, batch_tokens=args.batch_tokens or "auto", window=args.window, threads=8 if gpu else 2
     )

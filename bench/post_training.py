@@ -9,7 +9,7 @@ import json
 import time
 from random import Random
 
-from bench import random_models
+from bench import prompts
 from bench.prompts import WORDS
 from bench.random_models import SHAPES
 from kdsl.dialogue import Item, Turn
@@ -39,9 +39,7 @@ def main() -> None:
     print(f"shape {shape} on {torch.cuda.get_device_name() if gpu else 'CPU'}")
     figures = []
     for checkpointing in (False, True):
-        made = random_models.loaded(
-            SHAPES[shape], [" ".join(WORDS)] * 4, "cuda:0" if gpu else "cpu", max_pixels=200_704
-        )
+        made = prompts.model(shape, "cuda:0" if gpu else "cpu")
         run = Tuning(
             Scorer(made, ModelSettings(path=shape)),
             [_lesson(args.own)],

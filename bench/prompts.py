@@ -1,5 +1,6 @@
 """Made-up dialogues and a question of as many tokens as asked, for benches of models with random weights."""
 
+import argparse
 from collections.abc import Sequence
 from random import Random
 
@@ -12,6 +13,21 @@ from kdsl.models.model_settings import ModelSettings
 from kdsl.taxonomy import Task
 
 WORDS = ("order", "parcel", "refund", "where", "cancel", "card", "coupon", "late", "broken", "size", "address", "today")
+
+
+def parser(description: str | None, *, shape: str, rows: int) -> argparse.ArgumentParser:
+    """The options of such a bench; `shape` and `rows` are what it takes on a CPU unless told otherwise."""
+    import torch
+
+    gpu = torch.cuda.is_available()
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument(
+        "--shape", choices=random_models.SHAPES, default="7b" if gpu else shape, help="default here: %(default)s"
+    )
+    made.add_argument("--rows", type=int, default=512 if gpu else rows, help="of a task; default here: %(default)s")
+    made.add_argument("--shared", type=int, default=400, help="tokens of the shared prompt")
+    made.add_argument("--own", type=int, default=80, help="tokens of one item")
+    return made
 
 
 def model(shape: str, device: str) -> Loaded:
