@@ -71,7 +71,7 @@ def _show(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
 
 def _missed(loss: Score | None) -> str:
     """What the pool loses without a voter; nothing where no release knows."""
-    return f"  the pool loses {loss.value:+.3f} [{loss.low:+.3f}, {loss.high:+.3f}] without it" if loss else ""
+    return f"  the pool loses {loss.signed} without it" if loss else ""
 
 
 def _diff(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:

@@ -39,6 +39,11 @@ class Score(BaseModel):
     def __str__(self) -> str:
         return str(Estimate(self.value, self.low, self.high, self.n))
 
+    @property
+    def signed(self) -> str:
+        """As a difference is written, with its sign."""
+        return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+
     @classmethod
     def of(cls, estimates: Mapping[str, Estimate]) -> dict[str, "Score"]:
         """Figures by name, as the manifest keeps them."""

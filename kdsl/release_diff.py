@@ -1,9 +1,10 @@
-"""What differs between two releases, in lines for people: scores, voters, weights, thresholds, rules, settings."""
+"""What differs between two releases, in lines for people: scores, what each part adds, weights, rules, settings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from kdsl.child import rules_of
 from kdsl.fusion.fusion import Fusion
+from kdsl.manifest import Score
 from kdsl.release import Release
 from kdsl.rules.ruleset import diff
 from kdsl.rules.sentence import sentence
@@ -41,6 +42,7 @@ def _task(old: Release, new: Release, task: str) -> Iterator[str]:
         before = old.manifest.scores[task].get(name)
         if before != score:
             yield f"{task}: held-out weighted F1 of {name} {before or 'none'} -> {score}"
+    yield from _missed(task, old.manifest.left_out.get(task, {}), new.manifest.left_out.get(task, {}))
     one, other = old.fusion(task), new.fusion(task)
     yield from _fusion(task, one, other)
     if one.others and other.others:
@@ -51,6 +53,14 @@ def _task(old: Release, new: Release, task: str) -> Iterator[str]:
             yield f"{task}: rule {word}: {rule.rule_id} {sentence(rule, new.taxonomy.language)}"
     for was, now in changed.changed:
         yield f"{task}: rule {now.rule_id} was {was.state}, is {now.state}"
+
+
+def _missed(task: str, old: Mapping[str, Score], new: Mapping[str, Score]) -> Iterator[str]:
+    """What the pool loses without a voter, then and now; unknown of voters without a say and in earlier versions."""
+    for name in dict.fromkeys((*new, *old)):
+        if old.get(name) != new.get(name):
+            then, now = (side[name].signed if name in side else "unknown" for side in (old, new))
+            yield f"{task}: the pool loses without {name} {then} -> {now}"
 
 
 def _fusion(task: str, old: Fusion, new: Fusion) -> Iterator[str]:

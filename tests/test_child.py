@@ -48,6 +48,7 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Release:
         voters={"intent": tuple(one.voters)},
         scores={"intent": Score.of(one.verdict.scores)},
         uses={"intent": one.verdict.uses},
+        left_out={"intent": Score.of(one.verdict.left_out)},
     )
     return release.write(
         tmp_path_factory.mktemp("releases"),
@@ -143,6 +144,16 @@ def test_what_differs_is_told_rule_by_rule_and_number_by_number(parent: Release,
     for name, weight in one.weights.items():
         line = f"intent: weight of {name} {weight:.3f} -> {other.weights[name]:.3f}"
         assert (line in there) == (abs(weight - other.weights[name]) >= 0.005)
+    was, now = (one.manifest.left_out["intent"] for one in (parent, minted))
+    assert set(was) == set(now) == {"linear", "rules"}
+    assert was != now
+    for name, loss in was.items():
+        line = f"intent: the pool loses without {name} {loss.signed} -> {now[name].signed}"
+        assert (line in there) == (loss != now[name])
+    untold = parent.manifest.model_copy(update={"left_out": {}})  # as of an earlier version
+    for name, loss in was.items():
+        line = f"intent: the pool loses without {name} {loss.value:+.3f} [{loss.low:+.3f}, {loss.high:+.3f}] -> unknown"
+        assert line in difference(parent, parent.model_copy(update={"manifest": untold}))
     assert difference(parent, parent) == []
 
     shutil.copytree(parent.path, tmp_path / "sure")
