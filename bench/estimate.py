@@ -13,7 +13,6 @@ mean confidence in all settings together.
 
 import argparse
 import functools
-import hashlib
 import json
 import time
 from collections import Counter
@@ -24,10 +23,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import mire, rule_data
-from jobs.fit import code_digest
+from bench import mire, mire_votes, rule_data
+from bench.mire_votes import FOLDS, SEED
 from kdsl import metrics, taxonomy
-from kdsl.config import ReaderSettings
 from kdsl.demo import shop
 from kdsl.demo.wording import Part
 from kdsl.dialogue import Item, Turn
@@ -38,7 +36,6 @@ from kdsl.fusion.held_out import HeldOut, held_out
 from kdsl.fusion.nested import reference, refit
 from kdsl.learn import hear
 from kdsl.models.voter import kind
-from kdsl.ocr import Reader
 from kdsl.taxonomy import Task
 
 BATCHES, SPLITS, DRAWS = 200, 20, 10
@@ -48,7 +45,6 @@ EXAMPLES, OTHERS = 20, 3_000  # a label of the made-up shop; rows that batches a
 SIZES = (60, 400)
 # Of the tilt of the shares: the smaller, the further they are from those of the examples.
 CONCENTRATIONS = (5.0, 1.0)
-SEED, FOLDS, VOTERS = 7, 4, ("rules", "linear")
 RESAMPLES = 2_000
 
 Rows = Sequence[tuple[Item, str]]
@@ -131,7 +127,7 @@ def _cases(args: argparse.Namespace) -> Iterator[Case]:
             yield Case(name, [_texts(name, SEED + draw) for draw in range(DRAWS)], size)
     if args.mire:
         for task in ("intent", "scene"):
-            yield _halved(f"mire/{task}", _mire(args.mire, args.cache, task))
+            yield _halved(f"mire/{task}", mire_votes.held(args.mire, args.cache, task))
 
 
 def _halved(name: str, held: HeldOut) -> Case:
@@ -193,29 +189,6 @@ def _dialogues(part: Part, seed: int) -> Rows:
         if label := record.get("labels", {}).get("intent"):  # some lie outside of every label
             rows.append((Item(record["conversation_id"], "intent", turns), label))
     return rows
-
-
-def _mire(folder: Path, cache: Path, name: str) -> HeldOut:
-    file = cache / f"held_out-{name}-{_key(folder)}.npz"
-    if file.is_file():
-        return votes.load(file)
-    found = mire.records(folder)
-    pictures, _ = mire.read(folder, mire.names(found, name), Reader(ReaderSettings(), threads=1), cache)
-    items, gold = mire.examples(found, name, pictures)
-    groups, task = group_keys(items), mire.task(name)
-    held = held_out(task.label_names, [item.item_id for item in items], gold, groups, {})
-    for voter in VOTERS:
-        heard = hear(kind(voter), task, items, gold, folds=FOLDS, seed=SEED, groups=groups)
-        held = held.with_voter(voter, heard.log_probs, heard.asked, heard.facts)
-    held.save(file)
-    return held
-
-
-def _key(folder: Path) -> str:
-    """Names what the votes are made of: code, examples, taxonomy and settings; of another state are other files."""
-    files = [file.read_bytes() for file in (folder / "train.json", mire.TAXONOMY)]
-    parts = [code_digest(), *(hashlib.sha256(data).hexdigest() for data in files), SEED, FOLDS, VOTERS]
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
 def _validate(case: Case, concentration: float) -> Found:
