@@ -6,9 +6,10 @@
    the posteriors are moved (`kdsl.shares`): what weighted F1 could have been measured, and how it spreads. (The F1 of
    expected counts is not the expected F1 where labels have few rows.)
 3. The same is asked of the examples, weighted to tonight's shares. How far it lies from the truth there corrects the
-   figure, by as much as so few examples can be trusted (shrinkage to no correction). Its whole spread widens the
-   interval: the posteriors were calibrated on those few examples too, so they are off by about as much as others of
-   their number would tell.
+   figure, by as much as so few examples can be trusted (shrinkage to no correction). The two parts of weighted F1,
+   accuracy and what F1 lies above or below it, are trusted each by itself: the first hangs on how many of so few
+   examples happen to be right, the second hardly does. The whole spread widens the interval: the posteriors were
+   calibrated on those few examples too, so they are off by about as much as others of their number would tell.
 
 What this cannot see are rows of a kind that no example is like; `drift` looks for those by their scores, and
 `kdsl.inputs` by what they are made of.
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from kdsl.errors import ReleaseError
 from kdsl.kolmogorov import likeness, reweighted
-from kdsl.metrics import Estimate, weighted_f1_of
+from kdsl.metrics import Estimate, accuracy_of, weighted_f1_of
 from kdsl.models import calibrate
 from kdsl.models.calibrate import Calibration
 from kdsl.models.voter import LogProbs
@@ -96,12 +97,13 @@ def estimate(
     temper = _temper(reference)
     posteriors = _posteriors(temper(log_probs), known)
     gold, shares = gold_and_shares(posteriors, known, dice, DRAWS)
-    possible = _scores(gold, label, np.ones(gold.shape), len(known))
+    possible = _parts(gold, label, np.ones(gold.shape), len(known)).sum(axis=0)
     ratio = shares.mean(axis=0) / known
     errors = _errors(reference, _posteriors(temper(reference.log_probs), known) * ratio, ratio, dice)
-    trust = CALIBRATION_SPREAD**2 / (CALIBRATION_SPREAD**2 + float(errors.var()))
-    spread = np.sqrt(errors.var() + possible.var())
-    value = float(np.clip(possible.mean() + trust * errors.mean(), 0.0, 1.0))
+    trust = CALIBRATION_SPREAD**2 / (CALIBRATION_SPREAD**2 + _variance(errors))
+    unseen = (CALIBRATION_SPREAD**2 * (1 - trust)).sum()
+    spread = np.sqrt(_variance(errors.sum(axis=0)) + unseen + possible.var())
+    value = float(np.clip(possible.mean() + trust @ errors.mean(axis=(1, 2)), 0.0, 1.0))
     return Estimate(value, float(max(0.0, value - 1.96 * spread)), float(min(1.0, value + 1.96 * spread)), rows or n)
 
 
@@ -128,24 +130,33 @@ def _temper(reference: Reference) -> Calibration:
 
 
 def _errors(reference: Reference, posteriors: Floats, ratio: Floats, dice: np.random.Generator) -> Floats:
-    """Measured less expected weighted F1 of the examples at those shares, drawn anew (Bayesian bootstrap, Rubin 1981).
+    """Measured less possible parts of weighted F1 of the examples at those shares (Bayesian bootstrap, Rubin 1981).
 
-    `posteriors` (n, labels) are theirs, moved to those shares.
+    By part, draw of the examples and gold drawn for it: (2, draws, golds). `posteriors` (n, labels) are the examples',
+    moved to those shares.
     """
     tilt, size = ratio[reference.gold], len(ratio)
     weights = dice.standard_exponential((EXAMPLE_DRAWS, len(tilt))) * tilt
-    measured = _scores(np.broadcast_to(reference.gold, weights.shape), reference.label, weights, size)
+    measured = _parts(np.broadcast_to(reference.gold, weights.shape), reference.label, weights, size)
     gold = drawn(posteriors, dice, EXAMPLE_DRAWS * GOLD_A_DRAW)
-    expected = _scores(gold, reference.label, np.repeat(weights, GOLD_A_DRAW, axis=0), size)
-    return np.asarray(measured - expected.reshape(EXAMPLE_DRAWS, GOLD_A_DRAW).mean(axis=1), dtype=np.float64)
+    possible = _parts(gold, reference.label, np.repeat(weights, GOLD_A_DRAW, axis=0), size)
+    return np.asarray(measured[:, :, None] - possible.reshape(2, EXAMPLE_DRAWS, GOLD_A_DRAW), dtype=np.float64)
 
 
-def _scores(gold: Labels, label: Labels, weights: Floats, size: int) -> Floats:
-    """Weighted F1 (draws,) of the labels given against gold, (draws, n) both gold and weights."""
+def _variance(errors: Floats) -> Floats:
+    """Over draws of the examples (..., draws, golds): that of means over gold, less what so few golds add to it."""
+    golds = errors.shape[-1]
+    found = errors.mean(axis=-1).var(axis=-1, ddof=1) - errors.var(axis=-1, ddof=1).mean(axis=-1) / golds
+    return np.asarray(np.maximum(found, 0.0), dtype=np.float64)
+
+
+def _parts(gold: Labels, label: Labels, weights: Floats, size: int) -> Floats:
+    """Accuracy, and weighted F1 less that, (2, draws) of the labels given; gold and weights are (draws, n)."""
     side = size + 1
     cell = (np.arange(len(gold))[:, None] * side + gold) * side + np.where(label < 0, size, label)
-    counts = np.bincount(cell.ravel(), weights.ravel(), len(gold) * side**2)
-    return weighted_f1_of(counts.reshape(len(gold), side, side))
+    counts = np.bincount(cell.ravel(), weights.ravel(), len(gold) * side**2).reshape(len(gold), side, side)
+    accuracy = accuracy_of(counts)
+    return np.stack([accuracy, weighted_f1_of(counts) - accuracy])
 
 
 def _posteriors(log_probs: LogProbs, known: Floats) -> Floats:

@@ -70,6 +70,21 @@ def _hard(n: int, seed: int, shares: np.ndarray) -> Reference:
     return Reference(gold, log_probs.argmax(axis=1), log_probs)
 
 
+def test_the_parts_add_up_to_weighted_f1_and_silence_is_wrong() -> None:
+    rows = batch(200, 3, SHIFTED)
+    label = np.where(np.arange(200) < 30, -1, rows.label)
+    accuracy, rest = estimates._parts(rows.gold[None], label, np.ones((1, 200)), SIZE)[:, 0]
+    assert accuracy == pytest.approx((rows.gold == label).mean())
+    assert accuracy + rest == pytest.approx(truth(Reference(rows.gold, label, rows.log_probs)))
+
+
+def test_what_few_golds_a_draw_add_is_taken_off_the_variance() -> None:
+    dice = np.random.default_rng(1)
+    errors = dice.normal(0.0, 0.03, size=(2, 4_000, 1)) + dice.normal(0.0, 0.05, size=(2, 4_000, 3))
+    assert estimates._variance(errors) == pytest.approx([0.03**2] * 2, rel=0.15)
+    assert estimates._variance(dice.normal(size=(1, 1))[None].repeat(40, 1).repeat(3, 2)) == 0.0
+
+
 def test_rows_without_an_answer_count_as_wrong() -> None:
     reference, tonight = batch(300, 1), batch(300, 2)
     silent = tonight.label.copy()
