@@ -26,6 +26,8 @@ JVM = (
     "-XX:TieredStopAtLevel=1",
     "-XX:ReservedCodeCacheSize=256m",
     "-XX:+UseSerialGC",
+    "-Xmn700m",  # else what it makes of a plan fills the first heap a hundred times a minute
+    "-XX:MetaspaceSize=300m",  # of its classes; each time they pass a lower one the whole heap is collected
     "-XX:+UnlockDiagnosticVMOptions",
     "-XX:-BytecodeVerificationRemote",  # its classes come from the jars that `make setup` checked
 )
@@ -58,6 +60,10 @@ def spark() -> Iterator[object]:
                 "spark.driver.extraJavaOptions": " ".join(JVM),
                 "spark.sql.codegen.wholeStage": "false",
                 "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+                # Checks and savings that cost a plan of a few rows more than they find or spare.
+                "spark.sql.lightweightPlanChangeValidation": "false",
+                "spark.sql.subexpressionElimination.enabled": "false",
+                "spark.databricks.delta.history.metricsEnabled": "false",
             },
         }
     )

@@ -9,9 +9,11 @@ import pytest
 from kdsl.errors import ReleaseError
 from kdsl.fusion import fusion as fusions
 from kdsl.fusion import held_out as votes
+from kdsl.fusion import joining
 from kdsl.fusion.answered import answers as nested
 from kdsl.fusion.decide import decide
 from kdsl.fusion.facts import Facts, none
+from kdsl.fusion.fit import fit
 from kdsl.fusion.fusion import POOL, first_best
 from kdsl.fusion.held_out import HeldOut, held_out
 from kdsl.fusion.left_out import left_out
@@ -137,7 +139,7 @@ def test_the_same_votes_from_memory_and_from_a_file_give_the_same_fusion(tmp_pat
 def test_an_edit_of_rules_refits_without_a_model() -> None:
     gold = answers(200)
     held = votes_of(gold, {"rules": voter(gold, 1, 0.0), "linear": voter(gold, 2, 1.0)})
-    before, _ = refit(held, seed=3)
+    before = fit(held, seed=3)
     after, _ = refit(held.with_voter("rules", voter(gold, 3, 3.0)), seed=3)
     assert after.weights["rules"] > before.weights["rules"]
 
@@ -187,11 +189,9 @@ def test_a_voter_that_helps_on_its_hold_out_has_a_say_whatever_the_others() -> N
     good = voter(gold, 1, 2.5)
     good[~asked] = np.nan
     held = votes_of(gold, {"linear": voter(gold, 2, 1.0), "small": good}, {"small": asked})
-    fusion, _ = refit(held, seed=3)
-    assert fusion.idle == ()
-    assert len(reference(held, fusion)[0].gold) == 80
-    only = held.only(["small"])
-    assert refit(only, seed=3)[0].idle == ()
+    assert joining.idle(held, seed=3) == ()
+    assert len(reference(held, fit(held, seed=3))[0].gold) == 80
+    assert joining.idle(held.only(["small"]), seed=3) == ()
 
 
 def test_a_budget_for_the_dear_voter_leaves_no_cheap_part_above_the_whole() -> None:
@@ -217,10 +217,10 @@ def test_a_threshold_is_fitted_to_the_wanted_precision() -> None:
     assert 0.2 < kept.mean() < 0.95
     assert abs(verdict.answered - kept.mean()) < 0.1
     assert (fused.label[kept] == fresh[kept]).mean() == pytest.approx(0.95, abs=0.03)
-    unsure = refit(held, seed=3)[0]({"x": voter(fresh, 11, 1.5), "y": voter(fresh, 12, 1.5)})
-    assert (unsure.label == fresh).mean() < 0.9
+    unsure = fit(held, seed=3)
+    assert (unsure({"x": voter(fresh, 11, 1.5), "y": voter(fresh, 12, 1.5)}).label == fresh).mean() < 0.9
     assert verdict.released.value < verdict.pool.value  # what is left unsaid counts as wrong
-    assert refit(held, seed=3)[0].threshold is None
+    assert unsure.threshold is None
 
 
 def dead(gold: np.ndarray) -> LogProbs:

@@ -3,22 +3,27 @@
 import json
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from functools import reduce
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from PIL import Image
+from pyspark.sql import DataFrame
 
 from jobs import ingest_merge, source_files
 from jobs.ingest import ingest
 from jobs.lake import Lake
+from jobs.sources import records
 from jobs.tables import TABLES
 from kdsl.config import Settings
 from kdsl.errors import ConfigError, TooMuchBadInput
 from kdsl.importers.options import Options
+from kdsl.taxonomy import load
 
 TAXONOMY = """
 name: test
@@ -296,14 +301,57 @@ def test_too_much_bad_input_writes_only_quarantine(spark, tmp_path):
     assert rows_of(lake, "runs", "state") == {("failed",)}
 
 
-# The other formats
+# The other formats: one ingest of all three, since a merge costs seconds whatever it holds
 
 
-def test_mire_and_pictures_by_path(spark, tmp_path):
-    start, end = "<用户与客服的对话 START>", "<用户与客服的对话 END>"
-    (tmp_path / "images").mkdir()
-    (tmp_path / "images" / "r1-0.jpg").write_bytes(picture())
-    (tmp_path / "images" / "r2-0.jpg").write_bytes(picture("blue"))
+CSV_ROWS = ['"my ""parcel"",\nwhere",track,1', "refund please,refund,2", "hello,,3", "refund please,refund,4"]
+COLUMNS = {"text_column": "text", "label_column": "label", "task": "intent"}
+TICKETS = {"conversation_id": "ticket", "event_date": "at", "order": "n", "speaker": "who", "text": "said"}
+
+
+@pytest.fixture(scope="module")
+def formats(spark, tmp_path_factory) -> SimpleNamespace:
+    """A lake after one ingest of a folder of csv, to whose records those of a mire folder and a table were added."""
+    folder = tmp_path_factory.mktemp("formats")
+    options, configured = _csv(folder)
+    parsed = [_records(spark, *_mire(folder)), _records(spark, *_delta(spark, folder))]
+
+    def with_the_others(*told) -> DataFrame:
+        return reduce(DataFrame.unionByName, parsed, records(*told))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jobs.ingest.records", with_the_others)
+        ingest(spark, configured, **options)
+    lake = Lake(spark, configured.lake)
+    return SimpleNamespace(
+        folder=folder,
+        settings=configured,
+        talks={row["conversation_id"]: row for row in lake.df("conversations").collect()},
+        images=rows_of(lake, "images", "image_id", "conversation_id", "event_date", "path", "content"),
+        gold=rows_of(lake, "gold_labels", "item_id", "task", "label", "split"),
+        bad=rows_of(lake, "quarantine", "source", "row_key", "error_code"),
+    )
+
+
+def _records(spark, options: Options, configured: Settings) -> DataFrame:
+    taxonomy = load(configured.taxonomy)
+    checked = options.checked(configured.ingest, taxonomy)
+    return records(spark, checked, configured.ingest, checked.intake(configured.ingest, taxonomy))
+
+
+def _csv(folder: Path) -> tuple[dict, Settings]:
+    (folder / "csv").mkdir()
+    (folder / "csv" / "a.csv").write_text("\n".join(["text,label,n", *CSV_ROWS]))
+    (folder / "csv" / "b.csv").write_text('text,label,n\nshort\n"never closed,track,1\nx,track,2\n')
+    options = {"format": "csv", "path": str(folder / "csv"), "split": "test", **COLUMNS, **JANUARY}
+    return options, settings(folder, max_bad_share=1)
+
+
+def _mire(folder: Path) -> tuple[Options, Settings]:
+    root, (start, end) = folder / "mire", ("<用户与客服的对话 START>", "<用户与客服的对话 END>")
+    (root / "images").mkdir(parents=True)
+    (root / "images" / "r1-0.jpg").write_bytes(picture())
+    (root / "images" / "r2-0.jpg").write_bytes(picture("blue"))
     talks = f"...\n{start}\n用户: 看 <image>\n第二行\n客服: \n{end}\n..."
     entries = [
         {"id": "r1", "instruction": talks, "input": "", "output": "track", "image": ["r1-0.jpg"]},
@@ -311,72 +359,14 @@ def test_mire_and_pictures_by_path(spark, tmp_path):
         {"id": "r3", "instruction": "nothing", "input": "", "output": "track", "image": []},
         {"instruction": "nobody"},
     ]
-    (tmp_path / "train.json").write_text(json.dumps(entries, ensure_ascii=False, indent=1))
-    configured = settings(tmp_path, max_bad_share=1, store_images="path", image_root=str(tmp_path))
-    ingest(spark, configured, format="mire", path=str(tmp_path), **JANUARY)
-    lake = Lake(spark, configured.lake)
-    (talked,) = lake.df("conversations").collect()
-    assert [tuple(turn) for turn in talked["turns"]] == [
-        ("user", "看 <image>\n第二行", ["r1-0.jpg"]),
-        ("agent", "", []),
-    ]
-    assert JANUARY["date_from"] <= talked["event_date"] <= JANUARY["date_to"]
-    assert rows_of(lake, "images", "image_id", "conversation_id", "path", "content") == {
-        ("r1-0.jpg", "r1", "images/r1-0.jpg", None),
-        ("r2-0.jpg", None, "images/r2-0.jpg", None),
-    }
-    assert rows_of(lake, "gold_labels", "item_id", "task", "label") == {
-        ("r1", "intent", "track"),
-        ("r2-0.jpg", "scene", "chat"),
-    }
-    assert rows_of(lake, "quarantine", "source", "row_key", "error_code") == {
-        (f"{tmp_path}/train.json", "r3", "empty_dialogue"),
-        (f"{tmp_path}/train.json", "train.json:4", "missing_key"),
-    }
+    (root / "train.json").write_text(json.dumps(entries, ensure_ascii=False, indent=1))
+    return Options("mire", str(root), **JANUARY), settings(folder, store_images="path", image_root=str(root))
 
 
-def test_csv_files_with_their_columns_in_another_order_are_refused(spark, tmp_path):
-    (tmp_path / "a.csv").write_text("text,label\nhello,track\n")
-    (tmp_path / "b.csv").write_text("label,text\ntrack,hello\n")
-    options = {"text_column": "text", "label_column": "label", "task": "intent", **JANUARY}
-    with pytest.raises(ConfigError, match="different headers"):
-        ingest(spark, settings(tmp_path), format="csv", path=str(tmp_path), **options)
-
-
-CSV_ROWS = ['"my ""parcel"",\nwhere",track,1', "refund please,refund,2", "hello,,3", "refund please,refund,4"]
-
-
-def test_csv(spark, tmp_path):
-    folder = tmp_path / "in"
-    folder.mkdir()
-    (folder / "a.csv").write_text("\n".join(["text,label,n", *CSV_ROWS]))
-    (folder / "b.csv").write_text('text,label,n\nshort\n"never closed,track,1\nx,track,2\n')
-    configured = settings(tmp_path, max_bad_share=1)
-    columns = {"text_column": "text", "label_column": "label", "task": "intent"}
-    ingest(spark, configured, format="csv", path=str(folder), **columns, **JANUARY)
-    lake = Lake(spark, configured.lake)
-    texts = {row["conversation_id"]: row["turns"][0]["text"] for row in lake.df("conversations").collect()}
-    assert sorted(texts.values()) == ["hello", 'my "parcel",\nwhere', "refund please", "refund please"]
-    gold = {texts[item]: label for item, label in rows_of(lake, "gold_labels", "item_id", "label")}
-    assert gold == {'my "parcel",\nwhere': "track", "refund please": "refund"}
-    assert rows_of(lake, "quarantine", "row_key", "error_code") == {
-        ("b.csv:2", "wrong_type"),
-        ("b.csv:3", "wrong_type"),
-    }
-    # Rows in another order have the same ids.
-    (tmp_path / "c.csv").write_text("\n".join(["text,label,n", *reversed(CSV_ROWS)]))
-    moved = Options("csv", str(tmp_path / "c.csv"), **columns)
-    again = source_files.with_ids(source_files.csv_rows(spark, moved), moved)
-    assert {row["record_id"]: row["text"] for row in again.collect()} == texts
-    with pytest.raises(ConfigError, match=r"--text-column: 'words' is no column of .*; its columns: text, label, n"):
-        ingest(spark, configured, format="csv", path=str(folder), text_column="words", **JANUARY)
-
-
-def test_delta(spark, tmp_path):
-    (tmp_path / "pics").mkdir()
-    (tmp_path / "pics" / "a.jpg").write_bytes(picture())
+def _delta(spark, folder: Path) -> tuple[Options, Settings]:
+    (folder / "pics").mkdir()
+    (folder / "pics" / "a.jpg").write_bytes(picture())
     morning, noon = datetime(2026, 1, 5, 8, tzinfo=UTC), datetime(2026, 1, 5, 12, tzinfo=UTC)
-    table = str(tmp_path / "tickets")
     spark.createDataFrame(
         [
             ("t1", noon, 2, "staff", None, None, "track"),
@@ -385,29 +375,72 @@ def test_delta(spark, tmp_path):
             (None, morning, 1, "buyer", "lost", None, None),
         ],
         "ticket STRING, at TIMESTAMP, n INT, who STRING, said STRING, pics ARRAY<STRING>, gold STRING",
-    ).write.format("delta").save(table)
-    names = {"conversation_id": "ticket", "event_date": "at", "order": "n", "speaker": "who", "text": "said"}
-    columns = {**names, "images": "pics", "labels": {"intent": "gold"}}
-    configured = settings(tmp_path, max_bad_share=1, image_root=str(tmp_path / "pics"), columns=columns)
-    ingest(spark, configured, format="delta", path=table, split="test")
-    lake = Lake(spark, configured.lake)
-    (talked,) = lake.df("conversations").collect()
-    assert (talked["conversation_id"], talked["event_date"], talked["source"]) == ("t1", DAY, "tickets")
+    ).write.format("delta").save(str(folder / "tickets"))
+    columns = {**TICKETS, "images": "pics", "labels": {"intent": "gold"}}
+    configured = settings(folder, image_root=str(folder / "pics"), columns=columns)
+    return Options("delta", str(folder / "tickets"), "train"), configured
+
+
+def test_mire_and_pictures_by_path(formats):
+    talked = formats.talks["r1"]
+    assert [tuple(turn) for turn in talked["turns"]] == [
+        ("user", "看 <image>\n第二行", ["r1-0.jpg"]),
+        ("agent", "", []),
+    ]
+    assert JANUARY["date_from"] <= talked["event_date"] <= JANUARY["date_to"]
+    pictures = {row[0]: (row[1], *row[3:]) for row in formats.images}
+    assert pictures["r1-0.jpg"] == ("r1", "images/r1-0.jpg", None)
+    assert pictures["r2-0.jpg"] == (None, "images/r2-0.jpg", None)
+    assert {("r1", "intent", "track", "train"), ("r2-0.jpg", "scene", "chat", "train")} <= formats.gold
+    assert {("r3", "empty_dialogue"), ("train.json:4", "missing_key")} <= {row[1:] for row in formats.bad}
+
+
+def test_csv_files_with_their_columns_in_another_order_are_refused(spark, tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\nhello,track\n")
+    (tmp_path / "b.csv").write_text("label,text\ntrack,hello\n")
+    with pytest.raises(ConfigError, match="different headers"):
+        ingest(spark, settings(tmp_path), format="csv", path=str(tmp_path), **COLUMNS, **JANUARY)
+
+
+def test_csv(spark, formats, tmp_path):
+    texts = {key: row["turns"][0]["text"] for key, row in formats.talks.items() if row["source"] == "a.csv"}
+    assert sorted(texts.values()) == ["hello", 'my "parcel",\nwhere', "refund please", "refund please"]
+    assert all(JANUARY["date_from"] <= formats.talks[key]["event_date"] <= JANUARY["date_to"] for key in texts)
+    gold = {(texts[item], label, split) for item, _, label, split in formats.gold if item in texts}
+    assert gold == {('my "parcel",\nwhere', "track", "test"), ("refund please", "refund", "test")}
+    assert {row for row in formats.bad if "b.csv" in row[0]} == {
+        (f"{formats.folder}/csv/b.csv", "b.csv:2", "wrong_type"),
+        (f"{formats.folder}/csv/b.csv", "b.csv:3", "wrong_type"),
+    }
+    # Rows in another order have the same ids.
+    (tmp_path / "c.csv").write_text("\n".join(["text,label,n", *reversed(CSV_ROWS)]))
+    moved = Options("csv", str(tmp_path / "c.csv"), **COLUMNS)
+    again = source_files.with_ids(source_files.csv_rows(spark, moved), moved)
+    assert {row["record_id"]: row["text"] for row in again.collect()} == texts
+    with pytest.raises(ConfigError, match=r"--text-column: 'words' is no column of .*; its columns: text, label, n"):
+        ingest(spark, formats.settings, format="csv", path=str(formats.folder / "csv"), text_column="words", **JANUARY)
+
+
+def test_delta(spark, formats):
+    talked = formats.talks["t1"]
+    assert (talked["event_date"], talked["source"]) == (DAY, "tickets")
     assert [tuple(turn) for turn in talked["turns"]] == [
         ("user", "see this <image>", ["t1/a.jpg"]),
         ("agent", "", []),
     ]
-    assert rows_of(lake, "images", "image_id", "event_date") == {("t1/a.jpg", DAY)}
-    assert rows_of(lake, "gold_labels", "item_id", "task", "label", "split") == {("t1", "intent", "track", "test")}
-    assert rows_of(lake, "quarantine", "row_key", "error_code") == {
-        ("tickets:t2", "no_user_turn"),
-        ("tickets:", "missing_key"),
-    }
-    wrong = settings(tmp_path, columns={**names, "text": "words"})
+    assert {(row[0], row[2]) for row in formats.images if row[1] == "t1"} == {("t1/a.jpg", DAY)}
+    assert ("t1", "intent", "track", "train") in formats.gold
+    assert {("tickets:t2", "no_user_turn"), ("tickets:", "missing_key")} <= {row[1:] for row in formats.bad}
+    table, wrong = str(formats.folder / "tickets"), settings(formats.folder, columns={**TICKETS, "text": "words"})
     with pytest.raises(ConfigError, match=r"text = 'words': no such column in .*; its columns are ticket, at, n"):
         ingest(spark, wrong, format="delta", path=table)
     with pytest.raises(ConfigError, match="cannot be read as --format delta"):
-        ingest(spark, wrong, format="delta", path=str(tmp_path / "pics"))
+        ingest(spark, wrong, format="delta", path=str(formats.folder / "pics"))
+
+
+def test_nothing_else_came_of_the_three(formats):
+    assert Counter(row["source"] for row in formats.talks.values()) == {"a.csv": 4, "train.json": 1, "tickets": 1}
+    assert (len(formats.images), len(formats.gold), len(formats.bad)) == (3, 3 + 2 + 1, 2 + 2 + 2)
 
 
 @pytest.mark.slow

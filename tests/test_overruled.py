@@ -11,9 +11,10 @@ from kdsl.estimate import Reference, estimate
 from kdsl.fusion.answered import answers
 from kdsl.fusion.decide import decide
 from kdsl.fusion.facts import Facts
+from kdsl.fusion.fit import Recipe, fit
 from kdsl.fusion.fusion import Fusion, first_best
 from kdsl.fusion.held_out import HeldOut, held_out
-from kdsl.fusion.nested import reference, refit
+from kdsl.fusion.nested import reference
 from kdsl.fusion.override import believed
 
 LABELS = ("a", "b", "c", "d")
@@ -42,7 +43,7 @@ def test_the_estimate_is_closer_than_with_the_pools_probabilities() -> None:
     ours, plain = [], []
     for seed in range(12):
         held, night = shop(240, seed, 0.2), shop(300, 100 + seed, 0.45)
-        fusion, _ = refit(held, seed=1)
+        fusion = fit(held, seed=1)
         said, blind = fusion(night.said, night.facts), fusion(night.said)
         assert (said.overruled_by >= 0).sum() > 50
         known, _ = reference(held, fusion)
@@ -61,7 +62,7 @@ def cascaded() -> tuple[Fusion, HeldOut]:
     dice = np.random.default_rng(9)
     large = np.log(np.where(np.arange(4) == np.where(dice.random(240) < 0.9, held.gold, 0)[:, None], 0.91, 0.03))
     held = held.with_voter("large", large)
-    fusion, _ = refit(held, seed=1, share=0.3)
+    fusion = fit(held, Recipe(share=0.3), seed=1)
     assert fusion.cascade is not None
     return fusion, held
 
@@ -109,7 +110,7 @@ def test_a_night_is_estimated_so_from_its_stored_rows(cascaded: tuple[Fusion, He
 
 
 def test_a_rules_label_is_as_likely_as_rules_are_right_and_the_others_keep_their_ratios() -> None:
-    fusion, _ = refit(shop(240, 1, 0.2), seed=1)
+    fusion = fit(shop(240, 1, 0.2), seed=1)
     assert 0.75 < (fusion.override.right or 0) < 0.95
     rows = np.log([[0.7, 0.1, 0.1, 0.1], [0.7, 0.1, 0.1, 0.1]])
     moved = np.exp(believed(fusion.override, rows, np.array([3, -1])))
@@ -121,7 +122,7 @@ def test_a_rules_label_is_as_likely_as_rules_are_right_and_the_others_keep_their
 
 def test_a_release_that_does_not_know_it_is_estimated_as_before() -> None:
     held = shop(240, 1, 0.2)
-    fusion, _ = refit(held, seed=1)
+    fusion = fit(held, seed=1)
     old = Fusion.model_validate_json(fusion.model_dump_json(exclude={"override": {"right"}}))
     said = old(held.said, held.facts)
     assert (said.overruled_by >= 0).any()
