@@ -36,9 +36,9 @@ def generated(scorer: Scorer, task: Task, items: Sequence[Item]) -> tuple[Any, A
     first, best = np.zeros(len(items), int), np.zeros(len(items), int)
     asked = scorer.plan(task)
     encoded = [scorer.encode(item, {}) for item in items]
-    _, batches = prompts.batches_of(scorer, task, items)
     model = scorer.loaded.model
     with torch.inference_mode():
+        _, batches = prompts.batches_of(scorer, task, items)
         for batch in batches:
             whole = [asked.shared[0] + encoded[at].ids for at in batch]
             given = collate([Encoded(ids, (0,) * len(ids)) for ids in whole], scorer.pad)

@@ -13,14 +13,14 @@ import time
 from collections.abc import Callable
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
 from bench import prompts, random_models
 from kdsl.dialogue import Item, Picture, Turn
 from kdsl.images import sha256
-from kdsl.models import int8
-from kdsl.models.batching import padding_efficiency
+from kdsl.models import int8, packed
 from kdsl.models.mllm import Scorer
 from kdsl.models.model_settings import ModelSettings
 from kdsl.taxonomy import Task
@@ -81,13 +81,18 @@ def _text(scorer: Scorer, task: Task, args: argparse.Namespace) -> list[dict[str
         f"cached prefix   {len(items) / seconds:10.1f} rows/s; of all tokens not run {shared / (shared + per_row):.3f}"
     )
     print(f"full prefill    {len(items) / full_seconds:10.1f} rows/s; the same label in {agreed:.3f}")
+    if scorer.loaded.model.device.type == "cuda":
+        with patch.object(packed, "packs", lambda _: False):
+            padded, padded_seconds = _timed(lambda: scorer.score(task, items, {}), times=3)
+        alike = _alike(cached.log_probs, padded.log_probs)
+        print(f"padded rows     {len(items) / padded_seconds:10.1f} rows/s; the same label in {alike:.3f}")
     print(
         f"top two labels apart where the full prefill differs: {_apart(cached.log_probs, full.log_probs)}", flush=True
     )
     figures = [
         _figure("rows/s over one full prefill a row", full_seconds / seconds, 5.0),
         _figure("share of rows with the label of a full prefill", agreed, 1.0),
-        _figure("padding efficiency", padding_efficiency(*prompts.batches_of(scorer, task, items)), 0.9),
+        _figure("padding efficiency", cached.counts["tokens"] / cached.counts["run_tokens"], 0.9),
     ]
     return figures + _utilised("text", scorer, len(items) / seconds, per_row, shared, patches=0)
 

@@ -55,7 +55,7 @@ def task_of(scorer: Scorer, tokens: int, name: str = "intent") -> Task:
 
 
 def batches_of(scorer: Scorer, task: Task, items: Sequence[Item]) -> tuple[list[int], list[list[int]]]:
-    """Tokens of each item's own, and the places of the items in each batch."""
+    """Tokens of each item's own, and the places of the items in each batch; in `inference_mode`."""
     lengths = [len(scorer.encode(item, {}).ids) for item in items]
-    shared = len(scorer.plan(task).shared[0])
-    return lengths, plan(lengths, budget=scorer.budget, window=scorer.settings.window, shared=shared)
+    repeated = scorer.repeated(scorer.plan(task))
+    return lengths, plan(lengths, budget=scorer.budget, window=scorer.settings.window, shared=repeated)

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     import torch
 
@@ -60,12 +58,6 @@ def plan(lengths: Sequence[int], *, budget: int, window: int, shared: int = 0) -
             batch.append(at)
         batches.append(batch)
     return [batch for batch in batches if batch]
-
-
-def padding_efficiency(lengths: Sequence[int], batches: Sequence[Sequence[int]]) -> float:
-    """Share of the tokens in the batches that are no padding; 1 where nothing was batched."""
-    paid = sum(len(batch) * max(lengths[at] for at in batch) for batch in batches)
-    return float(np.sum([lengths[at] for batch in batches for at in batch]) / paid) if paid else 1.0
 
 
 def collate(items: Sequence[Encoded], pad: int) -> Batch:

@@ -18,6 +18,7 @@ PICKLES = (
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")  # what a download takes, and nothing else
 MOST = 64_000_000  # bytes of a JSON file; the largest tokenizers take 20 million
 FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+PLAIN = ("llama", "qwen2", "qwen3")  # text alone; their attention is the one of `kdsl.models.fast`
 _EDGE = 1 << 20
 
 
@@ -147,7 +148,7 @@ def load(path: str, *, device: str, max_pixels: int, min_pixels: int, allow_down
     maker = AutoModelForImageTextToText if looks else AutoModelForCausalLM
     gpu = device.startswith("cuda")
     dtype = torch.bfloat16 if gpu else torch.float32
-    attention = fast.attention() if looks else "sdpa"
+    attention = fast.attention() if looks or kind in PLAIN else "sdpa"
     model, report = _tried(
         folder,
         "a model",

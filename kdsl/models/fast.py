@@ -9,8 +9,12 @@
 
 from typing import TYPE_CHECKING, Any
 
+from kdsl.models import fused
+
 if TYPE_CHECKING:
     import torch
+
+    from kdsl.models.packed import Packed
 
 NAME = "sdpa_grouped"
 
@@ -33,6 +37,7 @@ def attend(
     attention_mask: "torch.Tensor | None",
     *,
     alike: int = 0,
+    packed: "Packed | None" = None,
     **more: Any,
 ) -> "tuple[torch.Tensor, None]":
     """Scaled dot products as `sdpa` of transformers has them.
@@ -44,6 +49,7 @@ def attend(
         value: the same shape.
         attention_mask: (rows, 1, queries, keys) bool, or None.
         alike: where one row is pictures one behind another: so many, of equal length, that do not see each other.
+        packed: where one row is the rows of a batch one behind another, where they lie; the mask tells nothing then.
         more: `dropout`, `scaling` and `is_causal`, and what other attentions need.
 
     Returns:
@@ -53,6 +59,11 @@ def attend(
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     rows, heads, queries, size = query.shape
+    if packed is not None:
+        shared = packed.shared[module.layer_idx] if packed.shared else None
+        return fused.kernels(query.device.type).attend(
+            query, key, value, packed, shared=shared, scale=more["scaling"]
+        ), None
     if alike > 1:
         query, key, value = (_apart(part, alike) for part in (query, key, value))
         seen, _ = sdpa_attention_forward(module, query, key, value, None, **more)

@@ -5,7 +5,6 @@ taken it runs as it is, too.
 """
 
 import logging
-from dataclasses import dataclass
 from functools import cache
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
@@ -46,32 +45,6 @@ def fuse(model: Any) -> bool:
             module.forward = MethodType(_quick, module)
         _turn(module)
     return True
-
-
-@dataclass(frozen=True, slots=True)
-class Behind:
-    """What a layer of a key-value cache gives for new states: they stand behind the shared ones, and nothing is kept.
-
-    `keys` and `values` are (1, heads, tokens, size). Nothing is generated, so no later token asks for the new states.
-    """
-
-    keys: "torch.Tensor"
-    values: "torch.Tensor"
-
-    def __call__(
-        self, keys: "torch.Tensor", values: "torch.Tensor", *_: Any, **__: Any
-    ) -> "tuple[torch.Tensor, torch.Tensor]":
-        """Keys and values of all tokens, (rows, heads, tokens and new ones, size) each."""
-        return _joined(self.keys, keys), _joined(self.values, values)
-
-
-def _joined(shared: "torch.Tensor", own: "torch.Tensor") -> Any:
-    import torch
-
-    made = kernels(own.device.type)
-    if made is None or torch.is_grad_enabled():
-        return torch.cat([shared.expand(len(own), -1, -1, -1), own], dim=-2)
-    return made.joined(shared, own)
 
 
 def _turn(module: Any) -> None:

@@ -1,4 +1,4 @@
-"""Triton kernels for a GPU: gated activations, the quick GELU, rotations of position, keys behind shared ones.
+"""Triton kernels for a GPU: gated activations, the quick GELU, rotations of position, attention of packed rows.
 
 Import this module where there is a GPU alone: Triton reads the source of its functions when they are defined, and a
 PyTorch built for the CPU has no Triton. All compute in float32 and round once, to the type they were given.
@@ -13,8 +13,11 @@ import triton.language as tl
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from kdsl.models.packed import Packed
+
 BLOCK = 2_048  # elements of one program
-PLACES = 16  # tokens of one program that copies
+KEYS = 64  # keys that attention reads at a time
+LOG2E = 1.4426950408889634  # powers of two are quicker than those of e
 
 
 def gate(gates: "Tensor", up: "Tensor") -> "Tensor":
@@ -56,25 +59,42 @@ def rotate(states: "Tensor", cos: "Tensor", sin: "Tensor") -> "Tensor":
     return out
 
 
-def joined(shared: "Tensor", own: "Tensor") -> "Tensor":
-    """States of each row behind those that all rows share, as `torch.cat` would put them.
+def attend(
+    query: "Tensor",
+    key: "Tensor",
+    value: "Tensor",
+    packed: "Packed",
+    *,
+    shared: "tuple[Tensor, Tensor] | None",
+    scale: float,
+) -> "Tensor":
+    """Causal attention within each of the packed rows, and of all of them to keys that they share.
+
+    One pass with a running maximum (FlashAttention-2: Dao, 2023). What is shared is read as it is and repeated for no
+    row; the queries of a row that share a key (GQA) lie in one block.
 
     Args:
-        shared: (1, heads, before, size), contiguous.
-        own: (rows, heads, length, size), with any strides but one of 1 along the size.
+        query: (1, heads, tokens, size), the rows one behind another; like key and value with a stride of 1 at the end.
+        key: (1, heads / groups, tokens, size).
+        value: the same shape.
+        packed: where the rows lie.
+        shared: keys and values before every row, (1, heads / groups, before, size) contiguous; None: there are none.
+        scale: of the products.
 
     Returns:
-        (rows, heads, before + length, size), contiguous.
+        (1, tokens, heads, size), contiguous.
     """
-    rows, heads, length, size = own.shape
-    before = shared.shape[2]
-    shared = shared.contiguous()
-    if own.stride(-1) != 1:
-        own = own.contiguous()
-    out = own.new_empty((rows, heads, before + length, size))
-    _join[(rows * heads, triton.cdiv(before + length, PLACES))](
-        shared, own, out, heads, before, before + length, *own.stride()[:3],
-        SIZE=size, WIDE=triton.next_power_of_2(size), PLACES=PLACES,
+    _, heads, tokens, size = query.shape
+    kinds = key.shape[1]
+    query, key, value = (part if part.stride(-1) == 1 else part.contiguous() for part in (query, key, value))
+    first, second = shared or (key, value)
+    out = query.new_empty((1, tokens, heads, size))
+    wide = max(16, triton.next_power_of_2(size))
+    _attend[(len(packed.blocks), kinds)](
+        query, key, value, first, second, out, packed.starts, packed.blocks, first.shape[2] if shared else 0,
+        scale * LOG2E, *query.stride()[1:3], *key.stride()[1:3], *value.stride()[1:3],
+        GROUPS=heads // kinds, HEADS=heads, SIZE=size, WIDE=wide, PLACES=packed.places, KEYS=min(KEYS, packed.places),
+        num_warps=8 if packed.places > 64 else 4, num_stages=2,
     )  # fmt: skip
     return out
 
@@ -124,17 +144,56 @@ def _rotate(  # type: ignore[no-untyped-def]  # noqa: PLR0917
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _join(  # type: ignore[no-untyped-def]  # noqa: PLR0917
-    shared, own, out, heads, before, whole, row_in, head_in, place_in,
-    SIZE: tl.constexpr, WIDE: tl.constexpr, PLACES: tl.constexpr,
+def _attend(  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    query, key, value, shared_key, shared_value, out, starts, blocks, before, scale,
+    query_head, query_token, key_head, key_token, value_head, value_token,
+    GROUPS: tl.constexpr, HEADS: tl.constexpr, SIZE: tl.constexpr, WIDE: tl.constexpr, PLACES: tl.constexpr,
+    KEYS: tl.constexpr,
 ):  # fmt: skip
-    """One program some places of one head of one row."""
-    one = tl.program_id(0).to(tl.int64)
-    row, head = one // heads, one % heads
-    place, at = tl.program_id(1).to(tl.int64) * PLACES + tl.arange(0, PLACES), tl.arange(0, WIDE)
-    here = (at < SIZE)[None, :]
-    first, later = (place < before)[:, None] & here, ((place >= before) & (place < whole))[:, None] & here
-    given = tl.load(shared + (head * before + place[:, None]) * SIZE + at[None, :], first, 0.0)
-    own += row * row_in + head * head_in
-    added = tl.load(own + (place[:, None] - before) * place_in + at[None, :], later, 0.0)
-    tl.store(out + (one * whole + place[:, None]) * SIZE + at[None, :], tl.where(first, given, added), first | later)
+    """One program some queries of one row that share a key: the heads of a token, then those of the next one."""
+    row, first = tl.load(blocks + tl.program_id(0) * 2), tl.load(blocks + tl.program_id(0) * 2 + 1)
+    begin = tl.load(starts + row)
+    length = tl.load(starts + row + 1) - begin
+    kind = tl.program_id(1)
+    place = first + tl.arange(0, PLACES)
+    token, head = place // GROUPS, kind * GROUPS + place % GROUPS
+    at, column = tl.arange(0, WIDE), tl.arange(0, KEYS)
+    here = at < SIZE
+    there = (token < length)[:, None] & here[None, :]
+    stood = (begin + token).to(tl.int64)[:, None]
+    asked = tl.load(query + stood * query_token + head.to(tl.int64)[:, None] * query_head + at[None, :], there, 0.0)
+    highest = tl.full((PLACES,), float("-inf"), tl.float32)
+    total = tl.full((PLACES,), 0.0, tl.float32)
+    found = tl.full((PLACES, WIDE), 0.0, tl.float32)
+    for start in range(0, before, KEYS):
+        known = start + column < before
+        offset = (kind.to(tl.int64) * before + start + column) * SIZE
+        keys = tl.load(shared_key + offset[None, :] + at[:, None], known[None, :] & here[:, None], 0.0)
+        values = tl.load(shared_value + offset[:, None] + at[None, :], known[:, None] & here[None, :], 0.0)
+        product = tl.dot(asked, keys, input_precision="ieee") * scale
+        product = tl.where(known[None, :], product, float("-inf"))
+        highest, total, found = _with_these(product, values, highest, total, found)
+    end = tl.minimum(length, (first + PLACES - 1) // GROUPS + 1)
+    key += begin.to(tl.int64) * key_token + kind.to(tl.int64) * key_head
+    value += begin.to(tl.int64) * value_token + kind.to(tl.int64) * value_head
+    for start in range(0, end, KEYS):
+        mine = start + column
+        known = mine < length
+        offset = mine.to(tl.int64)
+        keys = tl.load(key + offset[None, :] * key_token + at[:, None], known[None, :] & here[:, None], 0.0)
+        values = tl.load(value + offset[:, None] * value_token + at[None, :], known[:, None] & here[None, :], 0.0)
+        product = tl.dot(asked, keys, input_precision="ieee") * scale
+        product = tl.where(known[None, :] & (mine[None, :] <= token[:, None]), product, float("-inf"))
+        highest, total, found = _with_these(product, values, highest, total, found)
+    found = found / total[:, None]
+    tl.store(out + (stood * HEADS + head[:, None]) * SIZE + at[None, :], found, there)
+
+
+@triton.jit
+def _with_these(product, values, highest, total, found):  # type: ignore[no-untyped-def]
+    """The sums of a softmax, under its highest exponent so far, with some more keys."""
+    higher = tl.maximum(highest, tl.max(product, 1))
+    share = tl.exp2(product - higher[:, None])
+    fade = tl.exp2(highest - higher)
+    found = found * fade[:, None] + tl.dot(share.to(values.dtype), values, input_precision="ieee")
+    return higher, total * fade + tl.sum(share, 1), found

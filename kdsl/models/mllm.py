@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from kdsl import tally
 from kdsl.dialogue import Item
 from kdsl.errors import BadRow
-from kdsl.models import batching, checkpoint, int8, memory, positions, prefix, sight
+from kdsl.models import batching, checkpoint, int8, memory, packed, positions, prefix, sight
 from kdsl.models.ahead import Coming, ahead
 from kdsl.models.batching import Batch, Encoded, collate
 from kdsl.models.model_settings import ModelSettings
@@ -130,13 +130,19 @@ class Scorer:
         """The same as `score` for pictures that are decoded and scaled already."""
         return self._scored(task, items, iter([Window(range(len(items)), pictures)]), reuse_prefix=True)
 
-    def encode(self, item: Item, pictures: Mapping[str, Scaled], room: int | None = None) -> Encoded:
-        """Tokens of one item.
+    def encode(
+        self,
+        item: Item,
+        pictures: Mapping[str, Scaled],
+        room: int | None = None,
+        told: Mapping[str, tuple[int, ...]] | None = None,
+    ) -> Encoded:
+        """Tokens of one item, the texts of whose turns are `told` already or not.
 
         Raises:
             BadRow: see `Prompter.own`.
         """
-        return self.prompter.own(item, {name: picture.tokens for name, picture in pictures.items()}, room)
+        return self.prompter.own(item, {name: picture.tokens for name, picture in pictures.items()}, room, told)
 
     def close(self) -> None:
         """Stop the threads."""
@@ -180,7 +186,8 @@ class Scorer:
         scored = Scored(np.full((len(items), len(task.labels)), np.nan))
         with torch.inference_mode():
             running: list[tuple[tuple[int, ...], Coming]] = []
-            for ready in ahead(self._batches(asked, items, windows, scored)):
+            repeated = self.repeated(asked) if reuse_prefix else max(map(len, asked.shared))
+            for ready in ahead(self._batches(asked, items, windows, scored, repeated)):
                 running += self._answers(asked, ready, scored.counts, reuse_prefix)
                 while len(running) > 1:  # the last one runs on while the next is given to the model
                     rows, coming = running.pop(0)
@@ -192,24 +199,31 @@ class Scorer:
         tally.add(tally.UNSEEN, len(scored.faults))
         return scored
 
+    def repeated(self, asked: Plan) -> int:
+        """Shared tokens that every row of a batch takes room for: none where rows are packed. In `inference_mode`."""
+        return 0 if self._packs(asked) else max(map(len, asked.shared))
+
+    def _packs(self, asked: Plan) -> bool:
+        return asked.trie is None and packed.packs(self.loaded.model)
+
     def _batches(
-        self, asked: Plan, items: Sequence[Item], windows: Iterator[Window], scored: Scored
+        self, asked: Plan, items: Sequence[Item], windows: Iterator[Window], scored: Scored, repeated: int
     ) -> Iterator[Ready]:
         """Every item in one batch, but those that are put among the faults."""
-        shared = max(map(len, asked.shared))
         for window in windows:
             rows: list[int] = []
             encoded: list[Encoded] = []
+            told = self.prompter.told(items[at] for at in window.rows)
             for at in window.rows:
                 try:
-                    encoded.append(self.encode(items[at], window.pictures, asked.room))
+                    encoded.append(self.encode(items[at], window.pictures, asked.room, told))
                     rows.append(at)
                 except BadRow as fault:
                     own = [window.bad[one.sha256] for one in items[at].pictures if one.sha256 in window.bad]
                     scored.faults[at] = own[0] if own and not items[at].turns else fault
             scored.counts[tally.CUT] += sum(item.cut for item in encoded)
             lengths = [len(item.ids) for item in encoded]
-            for batch in batching.plan(lengths, budget=self.budget, window=len(encoded) or 1, shared=shared):
+            for batch in batching.plan(lengths, budget=self.budget, window=len(encoded) or 1, shared=repeated):
                 yield self._ready([rows[at] for at in batch], [encoded[at] for at in batch], window.pictures)
 
     def _ready(self, rows: Sequence[int], items: Sequence[Encoded], pictures: Mapping[str, Scaled]) -> Ready:
@@ -218,8 +232,8 @@ class Scorer:
         names = set(batch.pictures)
         patches = self.pixels.patches({name: pictures[name] for name in names}) if self.pixels else None
         batch = positions.placed(model, batch, patches)
-        if patches is not None and model.device.type == "cuda":  # half the bytes, ready to be copied beside other work
-            patches = replace(patches, pixels=patches.pixels.to(model.dtype).pin_memory())
+        if patches is not None and model.device.type == "cuda":  # ready to be copied beside other work
+            patches = replace(patches, pixels=patches.pixels.pin_memory())
         return Ready(tuple(rows), tuple(items), batch, patches)
 
     def _answers(
@@ -263,8 +277,9 @@ class Scorer:
             places = sight.sent(torch.tensor(order), model.device)
             found.append(logits.index_select(1, places).double().log_softmax(1))
         counts["batches"] += 1
-        counts["tokens"] += int(batch.mask.sum())
-        counts["padded_tokens"] += batch.mask.numel()
+        own = int(batch.mask.sum())
+        counts["tokens"] += own
+        counts["run_tokens"] += own if self._packs(asked) else batch.mask.numel()
         counts["pictures_encoded"] += len(set(batch.pictures))
         # The geometric mean of the permutations, normalised: a bias that adds to a code's logit cancels out.
         return Coming(torch.stack(found).mean(0).log_softmax(1))
@@ -294,4 +309,9 @@ def _of(patches: Patches | None, items: Sequence[Encoded]) -> Patches | None:
         return None
     parts = torch.split(patches.pixels, patches.grid.prod(1).tolist())
     kept = [at for at, name in enumerate(patches.names) if name in wanted]
-    return Patches(tuple(patches.names[at] for at in kept), torch.cat([parts[at] for at in kept]), patches.grid[kept])
+    return replace(
+        patches,
+        names=tuple(patches.names[at] for at in kept),
+        pixels=torch.cat([parts[at] for at in kept]),
+        grid=patches.grid[kept],
+    )

@@ -1,4 +1,4 @@
-"""Pictures from bytes to what a Qwen2-VL sees: decoded bounded, scaled in threads, cut into patches a batch."""
+"""Pictures from bytes to what a Qwen2-VL sees: decoded bounded, scaled in threads, cut into patches of a batch."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdsl import images
 from kdsl.errors import BadRow
-from kdsl.models.sight import Patches
+from kdsl.models.sight import Patches, Tones
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,8 +38,9 @@ class Pixels:
     """The picture side of one checkpoint."""
 
     def __init__(self, image_processor: Any, sizes: Sizes) -> None:
-        self._processor = image_processor
         self._sizes = sizes
+        self._merged = int(image_processor.merge_size)
+        self._tones = _tones(image_processor)
         # pixels of a token's side
         self.unit = int(image_processor.patch_size) * int(image_processor.merge_size)
 
@@ -79,8 +80,35 @@ class Pixels:
         names = sorted(scaled)
         if not names:
             return None
-        made = self._processor(images=[scaled[name].image for name in names], do_resize=False, return_tensors="pt")
-        return Patches(tuple(names), made["pixel_values"], made["image_grid_thw"])
+        import torch
+
+        cut = [torch.from_numpy(self._cut(scaled[name].image)) for name in names]
+        side = self.unit // self._merged
+        sizes = [(1, scaled[name].image.height // side, scaled[name].image.width // side) for name in names]
+        return Patches(tuple(names), torch.cat(cut), torch.tensor(sizes), self._tones)
+
+    def _cut(self, image: "Image") -> Any:
+        """Patches in the order of the image processors of the family: those that make one token one behind another.
+
+        Returns:
+            uint8 (patches, 3, side * side).
+        """
+        import numpy as np
+
+        side, merged = self.unit // self._merged, self._merged
+        rows, columns = image.height // self.unit, image.width // self.unit
+        shades = np.asarray(image).reshape(rows, merged, side, columns, merged, side, 3)
+        return np.ascontiguousarray(shades.transpose(0, 3, 1, 4, 6, 2, 5)).reshape(-1, 3, side * side)
+
+
+def _tones(processor: Any) -> Tones:
+    """Of an image processor that scales bytes and then normalises them, or does one of the two, or neither."""
+    import torch
+
+    mean, spread = (processor.image_mean, processor.image_std) if processor.do_normalize else ([0.0] * 3, [1.0] * 3)
+    scale = 1.0 / processor.rescale_factor if processor.do_rescale else 1.0  # both at once, as the library does it
+    first, second = (torch.tensor(part)[:, None] * scale for part in (mean, spread))
+    return Tones(first, second, int(processor.temporal_patch_size))
 
 
 class Decoder:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kdsl.models import packed
 from kdsl.models.batching import Batch
-from kdsl.models.fused import Behind
 from kdsl.models.positions import behind_shared, positions_of
 from kdsl.models.sight import Features, sent
 
@@ -39,6 +39,41 @@ class Prefix:
             if not keep:
                 layer.update = Behind(keys, values)
         return cache
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What a layer of a key-value cache gives for new states: they stand behind the shared ones, and nothing is kept.
+
+    `keys` and `values` are (1, heads, tokens, size). Nothing is generated, so no later token asks for the new states.
+    """
+
+    keys: "torch.Tensor"
+    values: "torch.Tensor"
+
+    def __call__(
+        self, keys: "torch.Tensor", values: "torch.Tensor", *_: Any, **__: Any
+    ) -> "tuple[torch.Tensor, torch.Tensor]":
+        """Keys and values of all tokens, (rows, heads, tokens and new ones, size) each."""
+        import torch
+
+        both = ((self.keys, keys), (self.values, values))
+        first, second = (torch.cat([old.expand(len(new), -1, -1, -1), new], dim=-2) for old, new in both)
+        return first, second
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a model is asked of a batch: ids, (rows, length), and their mask and positions, and what else it is given.
+
+    `whole` is the mask with what stands before each row, (rows, before + length).
+    """
+
+    ids: "torch.Tensor"
+    mask: "torch.Tensor"
+    positions: "torch.Tensor"
+    whole: "torch.Tensor"
+    more: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +109,7 @@ def run(model: Any, ids: Sequence[int]) -> Prefix:
         past_key_values=cache,
         use_cache=True,
     )
-    return Prefix(tuple(ids), tuple((layer.keys, layer.values) for layer in cache.layers))
+    return Prefix(tuple(ids), tuple((layer.keys.contiguous(), layer.values.contiguous()) for layer in cache.layers))
 
 
 def code_logits(
@@ -99,7 +134,12 @@ def code_logits(
     Raises:
         ValueError: the batch is padded at the right, where no row's last token would be its own.
     """
-    last = hidden(model, batch, prefix=prefix, shared=shared, features=features)[:, -1]
+    if packed.packs(model):
+        asked = _asked(model, batch, prefix, shared, features)
+        how = packed.laid_out(model, asked.mask, prefix.layers if prefix else ())
+        last = packed.last_states(model, asked.ids, asked.mask, asked.positions, how, **asked.more)
+    else:
+        last = hidden(model, batch, prefix=prefix, shared=shared, features=features)[:, -1]
     return over(model, last, codes)
 
 
@@ -170,12 +210,28 @@ def _ran(
     keep: bool = False,
 ) -> "tuple[torch.Tensor, Any, torch.Tensor, torch.Tensor]":
     """States, the cache if there is one, which keeps the batch's own keys if it shall, and its mask and positions."""
-    import torch
     from transformers import DynamicCache
+
+    asked, device = _asked(model, batch, prefix, shared, features), model.device
+    cache: Any = prefix.expanded(len(asked.ids), keep=keep) if prefix else DynamicCache() if keep else None
+    states: torch.Tensor = model.base_model(
+        input_ids=sent(asked.ids, device),
+        attention_mask=sent(asked.whole, device),
+        position_ids=sent(asked.positions, device),
+        past_key_values=cache,
+        use_cache=cache is not None,
+        **asked.more,
+    ).last_hidden_state
+    return states, cache, asked.whole, asked.positions
+
+
+def _asked(model: Any, batch: Batch, prefix: Prefix | None, shared: Sequence[int], features: Features | None) -> Asked:
+    """All that is run: the items behind the prefix, or behind the shared tokens that every row then repeats."""
+    import torch
 
     if not bool(batch.mask[:, -1].all()):
         raise ValueError("the batch is padded at the right; the answer is read behind the last token: pad at the left")
-    rows, device = len(batch.ids), model.device
+    rows = len(batch.ids)
     ids, mask, kinds, positions = batch.ids, batch.mask, batch.kinds, batch.positions
     before = len(prefix.ids) if prefix else 0
     if prefix is None and shared:  # padding stays at the left of everything
@@ -186,14 +242,4 @@ def _ran(
         positions = positions_of(model, ids, mask, kinds, features.grid if features else None)
     whole = torch.cat([mask.new_ones((rows, before)), mask], dim=1) if before else mask
     more: dict[str, Any] = {"mm_encoder_outputs": {"image": features.seen}} if features else {}
-    cache: Any = prefix.expanded(rows, keep=keep) if prefix else DynamicCache() if keep else None
-    positions = positions + before
-    states: torch.Tensor = model.base_model(
-        input_ids=sent(ids, device),
-        attention_mask=sent(whole, device),
-        position_ids=sent(positions, device),
-        past_key_values=cache,
-        use_cache=cache is not None,
-        **more,
-    ).last_hidden_state
-    return states, cache, whole, positions
+    return Asked(ids, mask, positions + before, whole, more)

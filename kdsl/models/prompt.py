@@ -5,7 +5,7 @@ The chat template of the model is rendered once around two marks; the shared par
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -83,18 +83,37 @@ class Prompter:
         lines += [f"{self.clean(shot.text)} -> {code[shot.label]}\n" for shot in self.shots if shot.label in code]
         return self._trusted(self._frame.before.replace(_ITEM, f"{self.clean(task.question)}\n" + "".join(lines)))
 
-    def own(self, item: Item, sizes: Mapping[str, int], room: int | None = None) -> Encoded:
+    def told(self, items: Iterable[Item]) -> dict[str, tuple[int, ...]]:
+        """Tokens of the texts of all turns, by text: asked for at once they take less time."""
+        texts = list(dict.fromkeys(turn.text for item in items for turn in item.turns))
+        if not texts:
+            return {}
+        found = self.tokenizer(list(map(self.clean, texts)), add_special_tokens=False)["input_ids"]
+        markers = self._marker_ids  # a text of a stranger has none of them
+        return {text: tuple(one for one in ids if one not in markers) for text, ids in zip(texts, found, strict=True)}
+
+    def own(
+        self,
+        item: Item,
+        sizes: Mapping[str, int],
+        room: int | None = None,
+        told: Mapping[str, tuple[int, ...]] | None = None,
+    ) -> Encoded:
         """Tokens of one item and of the question's end; the oldest agent turns go first where it is too long.
 
         Args:
             item: a conversation or a picture.
             sizes: tokens of each readable picture, by SHA-256.
             room: tokens that the model's context leaves, where they are fewer than the limit.
+            told: what `told` made of this item and others.
 
         Raises:
             BadRow: a picture item whose picture is not in `sizes`, or nothing of the item fits.
         """
-        pieces = self._picture_piece(item, sizes) if not item.turns else self._turn_pieces(item, sizes)
+        if item.turns:
+            pieces = self._turn_pieces(item, sizes, self.told([item]) if told is None else told)
+        else:
+            pieces = self._picture_piece(item, sizes)
         room = min(self.limits.own_tokens, room or self.limits.own_tokens) - len(self._behind)
         left, cut = _shortened(pieces, room)
         if not left:
@@ -114,10 +133,6 @@ class Prompter:
         """Text of a stranger: no token of the chat template, no markup, no line breaks, no invisible characters."""
         text = unicodedata.normalize("NFC", text)
         return _UNSEEN.sub(" ", unmarked(text, self._markers)).strip()
-
-    def _untrusted(self, text: str) -> tuple[int, ...]:
-        ids = self.tokenizer.encode(self.clean(text), add_special_tokens=False)
-        return tuple(token for token in ids if token not in self._marker_ids)
 
     def _trusted(self, text: str) -> tuple[int, ...]:
         """Tokens of our own text; those of a few short strings are asked for with every turn, and kept."""
@@ -139,7 +154,7 @@ class Prompter:
         name = item.pictures[0].sha256
         return [_Piece("user", self._picture_ids(name, sizes), (name,))]
 
-    def _turn_pieces(self, item: Item, sizes: Mapping[str, int]) -> list["_Piece"]:
+    def _turn_pieces(self, item: Item, sizes: Mapping[str, int], told: Mapping[str, tuple[int, ...]]) -> list["_Piece"]:
         left = list(item.pictures)
         shown = (
             {p.sha256 for p in left[-self.limits.pictures :] if p.sha256 in sizes} if self.limits.pictures else set()
@@ -148,11 +163,11 @@ class Prompter:
         for turn in item.turns:
             here, left = left[: len(turn.image_ids)], left[len(turn.image_ids) :]
             names = [picture.sha256 for picture in here]
-            pieces.append(self._turn(turn, [name if name in shown else None for name in names], sizes))
+            ids = [*self._trusted(f"{turn.speaker}:"), *told[turn.text]]
+            pieces.append(self._turn(turn, ids, [name if name in shown else None for name in names], sizes))
         return pieces
 
-    def _turn(self, turn: Turn, names: Sequence[str | None], sizes: Mapping[str, int]) -> "_Piece":
-        ids = [*self._trusted(f"{turn.speaker}:"), *self._untrusted(" " + turn.text)]
+    def _turn(self, turn: Turn, ids: list[int], names: Sequence[str | None], sizes: Mapping[str, int]) -> "_Piece":
         for name in names:
             ids += self._trusted(" " + MISSING) if name is None else self._picture_ids(name, sizes)
         return _Piece(turn.speaker, (*ids, *self._trusted("\n")), tuple(name for name in names if name))

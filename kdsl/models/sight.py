@@ -11,8 +11,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Tones:
+    """What a model takes for mean and spread of a colour, float32 (3, 1), and the frames it wants of a picture."""
+
+    mean: "torch.Tensor"
+    spread: "torch.Tensor"
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
 class Patches:
-    """Pictures cut up for the model, one behind the other: (patches, values), and int64 (pictures, 3) grids.
+    """Pictures cut up for the model, one behind the other: uint8 (patches, 3, side * side), int64 (pictures, 3) grids.
 
     A grid is time, rows, columns of a picture's patches; both tensors are on the CPU.
     """
@@ -20,6 +29,13 @@ class Patches:
     names: tuple[str, ...]
     pixels: "torch.Tensor"
     grid: "torch.Tensor"
+    tones: Tones
+
+    def values(self, device: "torch.device", dtype: "torch.dtype") -> "torch.Tensor":
+        """What the vision part is given, (patches, 3 * frames * side * side): bytes travel, numbers are made there."""
+        mean, spread = (sent(part, device) for part in (self.tones.mean, self.tones.spread))
+        toned = sent(self.pixels, device).float().sub_(mean).div_(spread).to(dtype)
+        return toned[:, :, None].expand(-1, -1, self.tones.frames, -1).reshape(len(toned), -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +51,7 @@ def features(model: Any, batch: Batch, patches: Patches | None) -> Features | No
     if patches is None or not batch.pictures:
         return None
     inner = model.base_model
-    pixels = sent(patches.pixels, inner.visual.device)
+    pixels = patches.values(inner.visual.device, inner.visual.dtype)
     how, grid = _how_seen(model, patches)
     seen = inner.get_image_features(pixels, grid, return_dict=True, **how)
     places = order_of(batch, patches)
@@ -80,5 +96,5 @@ def order_of(batch: Batch, patches: Patches) -> list[int]:
 def sent(values: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
     """The tensor on that device; the copy to a GPU is not waited for."""
     if device.type == "cuda" and values.device.type == "cpu":
-        return values.pin_memory().to(device, non_blocking=True)
+        return (values if values.is_pinned() else values.pin_memory()).to(device, non_blocking=True)
     return values.to(device)

@@ -97,17 +97,27 @@ def test_scores_are_those_of_the_model_called_plainly(relative, scene, pictures,
     for row, item in enumerate(pictures):
         name = item.pictures[0].sha256
         scaled = {name: relative.pixels.scaled(contents[name])}
-        own, patches = relative.encode(item, scaled), relative.pixels.patches(scaled)
+        own = relative.encode(item, scaled)
+        patches = relative.loaded.image_processor(images=[scaled[name].image], do_resize=False, return_tensors="pt")
         ids = torch.tensor([[*asked.shared[0], *own.ids]])
         with torch.inference_mode():
             logits = relative.loaded.model(
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),
                 mm_token_type_ids=torch.tensor([[0] * len(asked.shared[0]) + list(own.kinds)]),
-                pixel_values=patches.pixels,
-                image_grid_thw=patches.grid,
+                **patches,
             ).logits[0, -1, list(asked.tokens)]
         np.testing.assert_allclose(scored.log_probs[row], logits.double().log_softmax(0).numpy(), atol=CLOSE)
+
+
+def test_pictures_are_cut_as_its_own_image_processor_cuts_them(relative, contents):
+    scaled = {name: relative.pixels.scaled(content) for name, content in contents.items()}
+    ours = relative.pixels.patches(scaled)
+    images = [scaled[name].image for name in ours.names]
+    wanted = relative.loaded.image_processor(images=images, do_resize=False, return_tensors="pt")
+    found = ours.values(torch.device("cpu"), torch.float32)
+    assert torch.equal(found, wanted["pixel_values"])
+    assert torch.equal(ours.grid, wanted["image_grid_thw"])
 
 
 def test_the_cached_prefix_and_the_batch_change_nothing(relative, intent, dialogues, contents):

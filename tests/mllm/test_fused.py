@@ -2,25 +2,32 @@
 
 import copy
 import importlib.util
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from transformers.models.qwen2_vl import modeling_qwen2_vl as library
 
-from kdsl.models import fast, fused
+from kdsl.models import fast, fused, packed
 from kdsl.models.mllm import Scorer
 
 pytest.importorskip("triton", reason="this PyTorch came without Triton")
 SHAPES = [(2, 3, 5, 8), (1, 12, 7, 80), (3, 4, 1, 128)]  # rows, heads, length, size
 
 
-@pytest.fixture(scope="module")
-def interpreted():
+@pytest.fixture
+def interpreted(monkeypatch):
     """The kernels, run by Triton's interpreter on the CPU."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRITON_INTERPRET", "1")
-        yield _read_anew()
+    import triton
+
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    core = triton.language.core
+    for name, value in list(vars(core).items()):  # what the interpreter changes there, it leaves changed
+        monkeypatch.setattr(core, name, value)
+    for name in ("max", "sum"):  # of Triton's own, read when it was imported
+        monkeypatch.setattr(triton.language, name, triton.jit(getattr(triton.language, name).fn))
+    return _read_anew()
 
 
 def _read_anew():
@@ -52,11 +59,41 @@ def test_activations_are_those_of_the_library(interpreted):
     torch.testing.assert_close(interpreted.quick_gelu(gates), gates * torch.sigmoid(1.702 * gates))
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_states_stand_behind_the_shared_ones(interpreted, shape):
-    rows, heads, length, size = shape
-    shared, own = torch.randn(1, heads, 37, size), torch.randn(rows, length, heads, size).transpose(1, 2)
-    assert torch.equal(interpreted.joined(shared, own), torch.cat([shared.expand(rows, -1, -1, -1), own], dim=2))
+@pytest.mark.parametrize(("heads", "kinds", "size"), [(4, 2, 8), (6, 1, 24), (2, 2, 16)])
+@pytest.mark.parametrize("before", [0, 5, 70])
+def test_rows_in_one_attend_to_what_they_share_and_to_themselves(interpreted, heads, kinds, size, before):
+    """Against scaled dot products row by row; more than one block of queries and of keys among them."""
+    torch.manual_seed(1)
+    lengths, scale = [3, 1, 90, 17], 0.3
+    mask = (torch.arange(90) >= 90 - torch.tensor(lengths)[:, None]).long()
+    model = SimpleNamespace(dtype=torch.float32, device=torch.device("cpu"), config=_Heads(heads, kinds))
+    shared = (torch.randn(1, kinds, before, size), torch.randn(1, kinds, before, size))
+    asked = torch.randn(1, sum(lengths), heads, size).transpose(1, 2)
+    keys, values = (torch.randn(1, sum(lengths), kinds, size).transpose(1, 2) for _ in "kv")
+    how = packed.laid_out(model, mask)
+    assert len(how.blocks) > len(lengths)
+    found = interpreted.attend(asked, keys, values, how, shared=shared if before else None, scale=scale)
+    start = 0
+    for length in lengths:
+        here = slice(start, start + length)
+        seen = [torch.cat([old, new[:, :, here]], 2) for old, new in zip(shared, (keys, values), strict=True)]
+        causal = torch.ones(length, before + length, dtype=torch.bool).tril(before)
+        told = torch.nn.functional.scaled_dot_product_attention(
+            asked[:, :, here], *seen, attn_mask=causal, scale=scale, enable_gqa=True
+        )
+        torch.testing.assert_close(found[:, here], told.transpose(1, 2))
+        start += length
+    assert start == found.shape[1]
+
+
+class _Heads:
+    """What `packed` reads of a configuration."""
+
+    def __init__(self, heads: int, kinds: int) -> None:
+        self.num_attention_heads, self.num_key_value_heads = heads, kinds
+
+    def get_text_config(self) -> "_Heads":
+        return self
 
 
 @pytest.mark.slow
@@ -65,6 +102,10 @@ def test_a_fused_model_gives_the_same_scores(
 ):
     plain = {task.name: scorer.score(task, items, contents) for task, items in _few(intent, dialogues, scene, pictures)}
     monkeypatch.setattr(fused, "kernels", lambda _: interpreted)
+    calls = []
+    monkeypatch.setattr(
+        interpreted, "attend", lambda *a, _made=interpreted.attend, **more: calls.append(more) or _made(*a, **more)
+    )
     model = copy.deepcopy(scorer.loaded.model)
     assert fused.fuse(model)
     changed = {type(part).__name__ for part in model.modules() if "forward" in vars(part)}
@@ -75,6 +116,12 @@ def test_a_fused_model_gives_the_same_scores(
     for task, items in _few(intent, dialogues, scene, pictures):
         theirs = plain[task.name].log_probs
         np.testing.assert_allclose(ours.score(task, items, contents).log_probs, theirs, atol=1e-5)
+        whole = ours.score(task, items, contents, reuse_prefix=False).log_probs
+        np.testing.assert_allclose(whole, theirs, atol=1e-5)
+    assert {call["shared"] is not None for call in calls} == {
+        True,
+        False,
+    }  # behind shared keys, and with nothing before
 
 
 def test_a_gpu_without_a_compiler_has_no_kernels(caplog):
@@ -120,12 +167,13 @@ def test_the_kernels_compile_for_a_gpu_that_is_not_here(monkeypatch, kind):
 
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     kernels = _read_anew()
-    sizes = {"BLOCK": 2_048, "HALF": 64, "HEADS": 32, "WIDE": 128, "SIZE": 128, "PLACES": 16}
-    tensors = {"gates", "up", "values", "states", "cos", "sin", "shared", "own", "out"}
-    for made in (kernels._gate, kernels._quick_gelu, kernels._rotate, kernels._join):
-        asked = {
-            name: "constexpr" if name in sizes else f"*{kind}" if name in tensors else "i32" for name in made.arg_names
-        }
+    sizes = {"BLOCK": 2_048, "HALF": 64, "HEADS": 32, "WIDE": 128, "SIZE": 128, "GROUPS": 7}
+    sizes |= {"PLACES": 128, "KEYS": 64} if kind == "bf16" else {"PLACES": 32, "KEYS": 32}
+    tensors = {"gates", "up", "values", "states", "cos", "sin", "out"}
+    tensors |= {"query", "key", "value", "shared_key", "shared_value"}
+    others = {"starts": "*i32", "blocks": "*i32", "scale": "fp32"} | dict.fromkeys(sizes, "constexpr")
+    for made in (kernels._gate, kernels._quick_gelu, kernels._rotate, kernels._attend):
+        asked = {name: f"*{kind}" if name in tensors else others.get(name, "i32") for name in made.arg_names}
         known = {(at,): sizes[name] for at, name in enumerate(made.arg_names) if name in sizes}
         source = ASTSource(fn=made, signature=asked, constexprs=known)
-        assert compile(source, target=GPUTarget("cuda", 90, 32)).asm["cubin"]
+        assert compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": 8}).asm["cubin"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kdsl.dialogue import Item, Picture
-from kdsl.models import adapter, memory
+from kdsl.models import adapter, memory, packed
 from kdsl.models.adapter import Adapted
 from kdsl.models.base import Base
 from kdsl.models.checkpoint import Loaded
@@ -49,6 +49,22 @@ def test_the_cached_prefix_gives_the_scores_of_the_full_prefill(exact, intent, s
     for task, items in ((intent, dialogues), (scene, pictures)):
         cached = exact.score(task, items, contents).log_probs
         np.testing.assert_allclose(cached, exact.score(task, items, contents, reuse_prefix=False).log_probs, atol=CLOSE)
+
+
+@pytest.mark.parametrize("reuse", [True, False])
+def test_packed_rows_in_bf16_are_scored_as_padded_ones(settings, intent, scene, dialogues, pictures, contents, reuse):
+    """Both round to bf16, at other places."""
+    fast = Scorer.load(settings.model_copy(update={"device": "cuda"}))
+    with torch.inference_mode():
+        assert packed.packs(fast.loaded.model)
+    for task, items in ((intent, dialogues), (scene, pictures)):
+        here = fast.score(task, items, contents, reuse_prefix=reuse)
+        assert here.counts["run_tokens"] == here.counts["tokens"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(packed, "packs", lambda _: False)
+            there = fast.score(task, items, contents, reuse_prefix=reuse)
+        assert there.counts["run_tokens"] > there.counts["tokens"]
+        np.testing.assert_allclose(here.log_probs, there.log_probs, atol=0.3)
 
 
 def test_pictures_of_one_size_do_not_see_each_other(exact, scene):

@@ -48,7 +48,7 @@ def test_logits_equal_those_of_the_model_called_plainly_with_its_own_positions(s
     name = pictures[0].pictures[0].sha256
     scaled = {name: scorer.pixels.scaled(contents[name])}
     own = scorer.encode(pictures[0], scaled)
-    patches = scorer.pixels.patches(scaled)
+    patches = scorer.loaded.image_processor(images=[scaled[name].image], do_resize=False, return_tensors="pt")
     ids = torch.tensor([[*asked.shared[0], *own.ids]])
     kinds = torch.tensor([[0] * len(asked.shared[0]) + list(own.kinds)])
     with torch.inference_mode():
@@ -56,8 +56,7 @@ def test_logits_equal_those_of_the_model_called_plainly_with_its_own_positions(s
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
             mm_token_type_ids=kinds,
-            pixel_values=patches.pixels,
-            image_grid_thw=patches.grid,
+            **patches,
         ).logits[0, -1, list(asked.tokens)]
     np.testing.assert_allclose(scored.log_probs[0], logits.double().log_softmax(0).numpy(), atol=CLOSE)
 

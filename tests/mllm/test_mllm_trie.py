@@ -30,7 +30,7 @@ def by_whole_codes(scorer: Scorer, task: Task, item, contents) -> np.ndarray:
     if own.pictures:
         each = [scorer.pixels.patches({name: scaled[name]}) for name in own.pictures]
         seen = {
-            "pixel_values": torch.cat([one.pixels for one in each]),
+            "pixel_values": torch.cat([one.values(torch.device("cpu"), torch.float32) for one in each]),
             "image_grid_thw": torch.cat([one.grid for one in each]),
         }
     found = []
