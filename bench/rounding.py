@@ -2,9 +2,9 @@
 
     python -m bench.rounding smollm2 --data bitext banking77
 
-The checkpoint is that of `bench.smollm2`, asked as it is about all labels; the texts lie in ../shared. Its weights are
-rounded to bf16 throughout; "float32" computes with them in float32. On a GPU the full prefill runs in two layouts, packed
-and padded: how often these two agree says what bf16 leaves open by itself.
+The checkpoint is that of `bench.smollm2`, asked as it is about all labels; the texts lie in ../shared. Its weights
+are rounded to bf16 throughout; "float32" computes with them in float32. On a GPU the full prefill runs in two layouts,
+packed and padded: how often these two agree says what bf16 leaves open by itself.
 """
 
 import argparse
