@@ -100,7 +100,7 @@ def report(found: SeeSaw, folder: Path) -> None:
     """Write figures and plot, and print what they come to."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / seesaw.FILE).write_text(found.to_json(), encoding="utf-8")
-    seesaw_plot.draw(found, folder / "seesaw.svg")
+    (folder / seesaw_plot.FILE).write_text(seesaw_plot.draw(found), encoding="utf-8")
     for task in found.tasks:
         console.say(f"  {task:<8} own adapter less joint one, held-out weighted F1 {_figure(found.gain(task))}")
         if found.with_rules:
@@ -108,13 +108,14 @@ def report(found: SeeSaw, folder: Path) -> None:
             console.say(f"  {'':<8} with rules beside its own, less joint one {_figure(found.whole_gain(task))}")
     for of in OF:
         console.say(f"  cosine between the tasks' {of}s {_figure(found.cosine(of))}")
-    console.say(f"{found.verdict()} All of it in {folder / 'seesaw.json'}, drawn in {folder / 'seesaw.svg'}.")
+    console.say(f"{found.verdict()} All of it in {folder / 'seesaw.json'}, drawn in {folder / seesaw_plot.FILE}.")
 
 
 def keep(lake: Lake, settings: Settings, parent: Release, found: SeeSaw) -> Release:
     """The child that holds the figures; it takes the parent's place where that is at work, as it says the same."""
     shelf = Shelf(lake.spark, settings)
-    child = shelf.put(enclosed.enclosing(parent, seesaw.FILE, found.to_json(), shelf.fresh))
+    files = {seesaw.FILE: found.to_json(), seesaw_plot.FILE: seesaw_plot.draw(found)}
+    child = shelf.put(enclosed.enclosing(parent, files, shelf.fresh))
     at_work = registry.history(lake)[:1] == [parent.manifest.release_id]
     registry.register(
         lake, child, promote=at_work, reason=f"see-saw of {found.voter}; labels as {child.manifest.parent}"

@@ -9,7 +9,7 @@ held_out/<task>.npz           what each voter said of examples that it did not l
 reference/<task>.npz          what a release of this kind says of examples that no part of it learned from
 inputs/<task>.npz             what the examples are made of, to tell a night of other kind
 reliability/<task>.json       how far the confidence of each voter and of the whole can be believed on them
-seesaw.json                   what tasks lose by sharing an adapter, where `seesaw --release` measured it
+seesaw.json, seesaw.svg       what tasks lose by sharing an adapter, where `seesaw --release` measured it, and drawn
 """
 
 import json
@@ -37,7 +37,7 @@ from kdsl.seesaw import SeeSaw
 from kdsl.taxonomy import Taxonomy
 from kdsl.taxonomy import load as load_taxonomy
 
-SUFFIXES = (".json", ".npz", ".safetensors")
+SUFFIXES = (".json", ".npz", ".safetensors", ".svg")  # a drawing is for people: nothing here opens it
 _CURVES = TypeAdapter(dict[str, Reliability])
 
 

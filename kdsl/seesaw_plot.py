@@ -3,13 +3,16 @@
 Bands are 95 % intervals over seeds.
 """
 
-from pathlib import Path
+import io
 
 from kdsl.seesaw import JOINT, OF, SeeSaw
 
+FILE = "seesaw.svg"
 
-def draw(found: SeeSaw, target: Path) -> None:
-    """Write the plot; the suffix of `target` (.svg, .png) gives the format. Needs matplotlib."""
+
+def draw(found: SeeSaw) -> str:
+    """The plot as SVG, the same text for the same figures. Needs matplotlib."""
+    import matplotlib
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.2 * (len(found.tasks) + 1), 3.6), layout="constrained")
@@ -35,5 +38,7 @@ def draw(found: SeeSaw, target: Path) -> None:
     last.set(title="cosine between tasks, by layer", ylim=(-1, 1))
     last.tick_params(axis="x", rotation=45)
     last.legend(fontsize=8)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(target)
+    target = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "seesaw"}):  # ids in it are drawn at random otherwise
+        figure.savefig(target, format="svg", metadata={"Date": None})
+    return target.getvalue()

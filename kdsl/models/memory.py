@@ -4,7 +4,7 @@ from typing import Any
 
 ON_CPU = 8_192
 LEAST, MOST = 2_048, 65_536
-WORK = 1.4e14  # tokens times weights: more keeps a GPU no busier, and pads more
+WORK = 1.4e14  # tokens times weights: more keeps a GPU no busier
 COPIES = 1 << 30  # bytes of copied weights that a process may spend on each model on a CPU; a GPU is its alone
 SHARE = 0.5  # of the free memory; an estimate that was too high costs a halved batch, see `kdsl.models.mllm`
 

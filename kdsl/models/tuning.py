@@ -1,7 +1,7 @@
 """One post-training as it runs: steps, looks at held-out examples, gradients, and its state to go on from."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from random import Random
@@ -175,7 +175,8 @@ class Tuning:
         model = self.scorer.loaded.model
         drawn = one.draw(self.seed, step, self.settings.rows, self.settings.augment, self.scorer.pixels)
         shared, trie, room = self._asked(one, step)
-        both = [(example, self._encoded(example, room, trie.paths[example.label][:-1])) for example in drawn]
+        told = self.scorer.prompter.told(example.item for example in drawn)
+        both = [(example, self._encoded(example, room, told, trie.paths[example.label][:-1])) for example in drawn]
         shown = [example for example, fits in both if fits]
         encoded = [fits for _, fits in both if fits]
         if not shown:
@@ -207,10 +208,12 @@ class Tuning:
         shared = self.scorer.prompter.shared(one.task, known, order)
         return shared, Trie.of([known[place] for place in order]), plan.room
 
-    def _encoded(self, example: Shown, room: int, begun: tuple[int, ...]) -> Encoded | None:
+    def _encoded(
+        self, example: Shown, room: int, told: Mapping[str, tuple[int, ...]], begun: tuple[int, ...]
+    ) -> Encoded | None:
         """The item, with the tokens of its code behind it that lead to the last one; None: told so it does not fit."""
         try:
-            item = self.scorer.encode(example.item, example.pictures, room)
+            item = self.scorer.encode(example.item, example.pictures, room, told)
         except BadRow:
             return None
         return replace(item, ids=item.ids + begun, kinds=item.kinds + (0,) * len(begun)) if begun else item

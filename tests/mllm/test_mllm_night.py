@@ -272,3 +272,5 @@ def test_a_seesaw_is_measured_drawn_and_kept_in_a_child(shop, night, tmp_path: P
     child = registry.find(lake, settings, "")
     assert child.manifest.parent == night.release.manifest.release_id
     assert child.seesaw() == found
+    assert (child.path / "seesaw.svg").read_text() == (tmp_path / "seesaw.svg").read_text()
+    assert "seesaw.svg" in child.manifest.files

@@ -54,8 +54,9 @@ def test_joint_and_own_adapters_get_the_same_budget_and_every_layer_is_compared(
     measure = partial(seesaw_runs.measure, begin, [talks, scenes], SETTINGS, rules_budget=5)
     runs = [partial(measure, seeds=(seed,)) for seed in (1, 2)]
     assert SeeSaw.joined(post_training.each(spark, Settings(), runs)) == found  # in Spark tasks as in this process
-    seesaw_plot.draw(found, tmp_path / "seesaw.svg")
-    assert "<svg" in (tmp_path / "seesaw.svg").read_text()
+    drawn = seesaw_plot.draw(found)
+    assert "<svg" in drawn
+    assert seesaw_plot.draw(found) == drawn
     (tmp_path / seesaw.FILE).write_text(found.to_json())
     assert seesaw.read(tmp_path / seesaw.FILE) == found
 
