@@ -23,8 +23,11 @@ SLOTS = 8  # pieces of work that are under way at once at most
 
 @contextmanager
 def elsewhere(spark: "SparkSession", settings: Settings, run: ledger.Run) -> Iterator[apart.Start]:
-    """What starts orders as Spark jobs, beside what `fit` does; all of them have ended when the block is left."""
-    with ThreadPoolExecutor(_slots(spark, settings)) as pool, _all_or_none(spark, pool):
+    """What starts orders as Spark jobs, beside what `fit` does; all of them have ended when the block is left.
+
+    In `local` mode one core is left to `fit` itself, which learns the other voters meanwhile.
+    """
+    with ThreadPoolExecutor(_slots(spark, settings, spared=1)) as pool, _all_or_none(spark, pool):
 
         def start(orders: Sequence[Order]) -> Coming:
             # The largest model first: the others fit in beside it.
@@ -57,16 +60,17 @@ def _all_or_none(spark: "SparkSession", pool: ThreadPoolExecutor) -> Iterator[No
         raise
 
 
-def _slots(spark: "SparkSession", settings: Settings) -> int:
+def _slots(spark: "SparkSession", settings: Settings, spared: int = 0) -> int:
     """How many at once: one where two could meet on a GPU that Spark does not schedule.
 
-    In `local` mode no more than there are cores, so that they begin in the order in which they are given.
+    In `local` mode no more than there are cores that nobody else uses, so that they begin in the order in which they
+    are given, and none takes longer by the clock than it must.
     """
     models = [one for one in (settings.fit.small, settings.fit.large) if one.path]
     if not granted(settings) and any(one.device != "cpu" for one in models):
         return 1
     local = settings.spark.master.startswith("local")
-    return min(SLOTS, spark.sparkContext.defaultParallelism) if local else SLOTS
+    return max(1, min(SLOTS, spark.sparkContext.defaultParallelism - spared)) if local else SLOTS
 
 
 def _learned(spark: "SparkSession", order: Order, run: ledger.Run) -> Done:

@@ -181,6 +181,28 @@ def test_the_shared_part_is_run_once_for_many_batches(settings, scorer, intent, 
     assert len(ran) == 4
 
 
+def test_the_model_does_not_wait_for_the_next_window_s_pictures(settings, scorer, pictures, contents):
+    went_on, waited = Event(), []
+
+    class Held(Decoder):
+        held = False
+
+        def start(self, names, contents):
+            coming = super().start(names, contents)
+            if self.held:
+                coming["later"] = self._pool.submit(lambda: waited.append(went_on.wait(5)))
+            self.held = True
+            return coming
+
+    many = Scorer(scorer.loaded, settings.model_copy(update={"window": len(pictures) // 2 + 1}))
+    many._decoder = Held(many.pixels, 4)
+    windows = many._windows(pictures, contents)
+    next(windows)
+    went_on.set()
+    next(windows)
+    assert waited == [True]  # and not after five seconds
+
+
 def test_the_next_window_is_being_decoded_before_the_model_sees_this_one(settings, scorer, pictures, contents):
     begun = []
 

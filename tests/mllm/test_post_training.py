@@ -35,8 +35,10 @@ def test_what_learns_side_by_side_begins_in_order(spark):
     cores = spark.sparkContext.defaultParallelism
     local = Settings.model_validate({"spark": {"master": f"local[{cores}]"}})
     assert post_training._slots(spark, local) == cores < post_training.SLOTS
+    assert post_training._slots(spark, local, spared=1) == max(1, cores - 1)  # beside fit, which learns too
+    assert post_training._slots(spark, local, spared=cores) == 1
     cluster = Settings.model_validate({"spark": {"master": "spark://host:7077"}})
-    assert post_training._slots(spark, cluster) == post_training.SLOTS
+    assert post_training._slots(spark, cluster, spared=1) == post_training.SLOTS
 
 
 def test_a_task_learns_as_this_process_would_and_tells_what_is_wrong(spark, settings, intent, tmp_path):
