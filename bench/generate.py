@@ -38,8 +38,7 @@ def generated(scorer: Scorer, task: Task, items: Sequence[Item]) -> tuple[Any, A
     encoded = [scorer.encode(item, {}) for item in items]
     model = scorer.loaded.model
     with torch.inference_mode():
-        _, batches = prompts.batches_of(scorer, task, items)
-        for batch in batches:
+        for batch in prompts.batches_of(scorer, task, encoded):
             whole = [asked.shared[0] + encoded[at].ids for at in batch]
             given = collate([Encoded(ids, (0,) * len(ids)) for ids in whole], scorer.pad)
             said = model.generate(

@@ -6,7 +6,7 @@ from random import Random
 
 from bench import random_models
 from kdsl.dialogue import Item, Turn
-from kdsl.models.batching import plan
+from kdsl.models.batching import Encoded, plan
 from kdsl.models.checkpoint import Loaded
 from kdsl.models.mllm import Scorer
 from kdsl.models.model_settings import ModelSettings
@@ -54,8 +54,7 @@ def task_of(scorer: Scorer, tokens: int, name: str = "intent") -> Task:
         words += 1
 
 
-def batches_of(scorer: Scorer, task: Task, items: Sequence[Item]) -> tuple[list[int], list[list[int]]]:
-    """Tokens of each item's own, and the places of the items in each batch; in `inference_mode`."""
-    lengths = [len(scorer.encode(item, {}).ids) for item in items]
-    repeated = scorer.repeated(scorer.plan(task))
-    return lengths, plan(lengths, budget=scorer.budget, window=scorer.settings.window, shared=repeated)
+def batches_of(scorer: Scorer, task: Task, encoded: Sequence[Encoded]) -> list[list[int]]:
+    """The places of the items in each batch; in `inference_mode`."""
+    lengths, repeated = [len(item.ids) for item in encoded], scorer.repeated(scorer.plan(task))
+    return plan(lengths, budget=scorer.budget, window=scorer.settings.window, shared=repeated)

@@ -4,6 +4,7 @@ With `--release` a child of that release holds them, and its report shows them.
 """
 
 import argparse
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,16 +92,17 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
             )
             runs = [partial(measure, seeds=(settings.fit.seed + nth,)) for nth in range(args.seeds)]
             found = SeeSaw.joined(post_training.each(spark, settings, runs))
+        files = {seesaw.FILE: found.to_json(), seesaw_plot.FILE: seesaw_plot.draw(found)}
         if parent is not None:
-            log.release_id = keep(lake, settings, parent, found).manifest.release_id
-    report(found, Path(args.into))
+            log.release_id = keep(lake, settings, parent, found, files).manifest.release_id
+    report(found, files, Path(args.into))
 
 
-def report(found: SeeSaw, folder: Path) -> None:
-    """Write figures and plot, and print what they come to."""
+def report(found: SeeSaw, files: Mapping[str, str], folder: Path) -> None:
+    """Write figures and plot, texts by name, and print what they come to."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / seesaw.FILE).write_text(found.to_json(), encoding="utf-8")
-    (folder / seesaw_plot.FILE).write_text(seesaw_plot.draw(found), encoding="utf-8")
+    for name, content in files.items():
+        (folder / name).write_text(content, encoding="utf-8")
     for task in found.tasks:
         console.say(f"  {task:<8} own adapter less joint one, held-out weighted F1 {_figure(found.gain(task))}")
         if found.with_rules:
@@ -111,10 +113,9 @@ def report(found: SeeSaw, folder: Path) -> None:
     console.say(f"{found.verdict()} All of it in {folder / 'seesaw.json'}, drawn in {folder / seesaw_plot.FILE}.")
 
 
-def keep(lake: Lake, settings: Settings, parent: Release, found: SeeSaw) -> Release:
+def keep(lake: Lake, settings: Settings, parent: Release, found: SeeSaw, files: Mapping[str, str]) -> Release:
     """The child that holds the figures; it takes the parent's place where that is at work, as it says the same."""
     shelf = Shelf(lake.spark, settings)
-    files = {seesaw.FILE: found.to_json(), seesaw_plot.FILE: seesaw_plot.draw(found)}
     child = shelf.put(enclosed.enclosing(parent, files, shelf.fresh))
     at_work = registry.history(lake)[:1] == [parent.manifest.release_id]
     registry.register(
