@@ -16,7 +16,7 @@ import pytest
 
 from jobs import ledger, registry, report, report_content
 from jobs import seesaw as seesaw_job
-from kdsl import metrics
+from kdsl import metrics, seesaw, seesaw_plot
 from kdsl.manifest import Asking, Score, Sent
 from kdsl.metrics import Estimate
 from kdsl.models.adapter import Adapted, Progress
@@ -311,13 +311,14 @@ def test_the_report_of_a_labelled_lake_shows_its_figures(night: Shop, tmp_path: 
 
 def test_a_child_of_the_release_at_work_holds_its_seesaw_and_takes_its_place(night: Shop, tmp_path: Path) -> None:
     found = swinging(("intent", "scene"), 0.2)
-    child = seesaw_job.keep(night.lake, night.settings, night.release, found)
+    files = {seesaw.FILE: found.to_json(), seesaw_plot.FILE: seesaw_plot.draw(found)}
+    child = seesaw_job.keep(night.lake, night.settings, night.release, found, files)
     try:
         assert child.seesaw() == found
         assert child.manifest.parent == night.release.manifest.release_id
         assert child.manifest.files.items() > night.release.manifest.files.items()
         assert registry.history(night.lake)[:2] == [child.manifest.release_id, child.manifest.parent]
-        assert seesaw_job.keep(night.lake, night.settings, night.release, found) == child
+        assert seesaw_job.keep(night.lake, night.settings, night.release, found, files) == child
         text = report.write(night.lake, child, tmp_path / "report.html").read_text(encoding="utf-8")
         assert "Sharing one adapter costs intent." in is_whole(text).text
         assert night.release.seesaw() is None
