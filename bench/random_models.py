@@ -86,6 +86,7 @@ def loaded(shape: Shape, texts: Sequence[str], device: str, *, max_pixels: int) 
     finally:
         torch.set_default_dtype(before)
     fast.flatten_patches(model)
+    fast.narrow(model)
     if device.startswith("cuda"):
         fast.fuse_norms(model)
         fused.fuse(model)
@@ -96,13 +97,15 @@ def loaded(shape: Shape, texts: Sequence[str], device: str, *, max_pixels: int) 
 def flops(model: Any, *, own: float, shared: int, patches: float) -> float:
     """Floating-point operations of one row: two a weight that multiplies, and the products of attention.
 
-    No embeddings, no norms, no head over the vocabulary. `own` tokens attend to the `shared` ones and, on the mean, to
-    half of themselves; each of the `patches` of one picture to all of them.
+    No embeddings, no norms, no head over the vocabulary, and behind the last attention the last token alone. `own`
+    tokens attend to the `shared` ones and, on the mean, to half of themselves; each of the `patches` of one picture to
+    all of them.
     """
     text, sight = model.config.get_text_config(), model.config.vision_config
     language, vision = model.model.language_model.layers, model.model.visual
     wide = text.num_attention_heads * (text.hidden_size // text.num_attention_heads)
-    told = 2 * _multiplying(language) * own + 4 * wide * text.num_hidden_layers * own * (shared + own / 2)
+    told = 2 * _multiplying(language) * own - 2 * _multiplying(language[-1].mlp) * (own - 1)
+    told += 4 * wide * text.num_hidden_layers * own * (shared + own / 2)
     merged = 2 * _multiplying(vision.merger) * patches / vision.spatial_merge_size**2
     seen = 2 * (_multiplying(vision.blocks) + _multiplying(vision.patch_embed)) * patches
     return float(told + merged + seen + 4 * sight.embed_dim * sight.depth * patches**2)

@@ -166,6 +166,7 @@ def load(path: str, *, device: str, max_pixels: int, min_pixels: int, allow_down
         raise ConfigError(f"model: {kind} in {folder} gives no positions; known families: {', '.join(FAMILIES)}.")
     model.to(device).eval()
     fast.flatten_patches(model)
+    fast.narrow(model)
     if gpu:
         fast.fuse_norms(model)
         fused.fuse(model)

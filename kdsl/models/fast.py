@@ -5,8 +5,13 @@
 - Attention of grouped queries without copies of keys and values: the queries that share a key lie one behind another
   (Ainslie et al., 2023, GQA), so a mask does not force keys and values to be repeated for every head.
 - Pictures of the same number of patches are seen in one call and not one by one.
+- Nobody asks what stands behind any token but the last one of a row: the last layer mixes them all, and computes the
+  rest of itself for those alone that are asked for.
 """
 
+from collections.abc import Mapping
+from functools import partial
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from kdsl.models import fused
@@ -17,6 +22,11 @@ if TYPE_CHECKING:
     from kdsl.models.packed import Packed
 
 NAME = "sdpa_grouped"
+LAST = slice(-1, None)  # the last token of every row
+# Layers whose second half is `x + mlp(norm(x))` at every token by itself.
+PLAIN_LAYERS = frozenset(
+    f"{family}DecoderLayer" for family in ("Qwen2VL", "Qwen2_5_VL", "Qwen3VLText", "Qwen2", "Qwen3", "Llama")
+)
 
 
 def attention() -> str:
@@ -119,6 +129,41 @@ def _flat(convolution: Any) -> Any:
         return torch.nn.functional.linear(patches.to(weight.dtype), weight, convolution.bias)
 
     return forward
+
+
+def narrow(model: Any) -> None:
+    """Let the last layer do its second half for `places` alone, where a call of the model names some.
+
+    `places` picks tokens, a slice or an index of (length,); the model's last states are theirs then.
+    """
+    last = model.get_decoder().layers[-1]
+    if type(last).__name__ in PLAIN_LAYERS:
+        last.forward = MethodType(_narrowed, last)
+
+
+def narrows(model: Any) -> bool:
+    """Whether a call of this model may name `places`."""
+    return getattr(model.get_decoder().layers[-1].forward, "__func__", None) is _narrowed
+
+
+def _narrowed(
+    layer: Any, hidden_states: "torch.Tensor", *, places: "slice | torch.Tensor | None" = None, **how: Any
+) -> Any:
+    if places is None:
+        return type(layer).forward(layer, hidden_states, **how)
+    run = partial(_behind, layer, places, how)
+    if layer.gradient_checkpointing and layer.training:  # which the library wraps around its own forward
+        return layer._gradient_checkpointing_func(run, hidden_states)
+    return run(hidden_states)
+
+
+def _behind(
+    layer: Any, places: "slice | torch.Tensor", how: Mapping[str, Any], hidden_states: "torch.Tensor"
+) -> "torch.Tensor":
+    mixed, _ = layer.self_attn(hidden_states=layer.input_layernorm(hidden_states), **how)
+    states = hidden_states[:, places] + mixed[:, places]
+    changed: torch.Tensor = states + layer.mlp(layer.post_attention_layernorm(states))
+    return changed
 
 
 def fuse_norms(model: Any) -> None:

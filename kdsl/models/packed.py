@@ -75,12 +75,15 @@ def last_states(
     import torch
 
     there = mask.bool()
+    ends = (how.starts[1:] - 1).long()
+    narrow = fast.narrows(model)
     states: torch.Tensor = model.base_model(
         input_ids=sent(ids[there][None], model.device),
         attention_mask=how.starts.new_ones((1, 1, 1, 1), dtype=torch.bool),  # of four dimensions: no other one is made
         position_ids=sent(positions[..., there].unsqueeze(-2), model.device),
         use_cache=False,
         packed=how,
+        **({"places": ends} if narrow else {}),
         **more,
     ).last_hidden_state
-    return states[0, (how.starts[1:] - 1).long()]
+    return states[0] if narrow else states[0, ends]

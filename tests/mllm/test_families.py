@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from kdsl.demo.miniature import build
-from kdsl.models import adapter
+from kdsl.models import adapter, fast
 from kdsl.models.lessons import Lesson
 from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings
@@ -90,6 +90,7 @@ def relative(request, settings, checkpoint_of) -> Scorer:
 
 
 def test_scores_are_those_of_the_model_called_plainly(relative, scene, pictures, contents):
+    assert fast.narrows(relative.loaded.model)
     scored = relative.score(scene, pictures, contents)
     assert not scored.faults
     assert np.ptp(scored.log_probs, axis=0).max() > 100 * CLOSE

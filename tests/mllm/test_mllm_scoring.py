@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kdsl.dialogue import Item, Picture
-from kdsl.models import batching, prefix
+from kdsl.models import batching, fast, prefix
 from kdsl.models.ahead import ahead
 from kdsl.models.mllm import Scorer
 from kdsl.models.model_settings import ModelSettings
@@ -102,6 +102,33 @@ def test_right_padding_is_refused_and_would_be_wrong(scorer, intent, dialogues, 
         wrong = prefix.over(scorer.loaded.model, states[:, -1], tokens)
     short = [row for row, item in enumerate(items) if len(item.ids) < left.ids.shape[1]]
     assert (good - wrong)[short].abs().max() > 100 * CLOSE
+
+
+def test_behind_the_last_attention_only_the_tokens_are_computed_that_answer(
+    scorer, intent, dialogues, contents, monkeypatch
+):
+    model = scorer.loaded.model
+    first, last = model.get_decoder().layers[0], model.get_decoder().layers[-1]
+    assert fast.narrows(model)
+    seen = {"first": [], "last": []}
+    hooks = [
+        layer.mlp.register_forward_hook(lambda _, given, __, name=name: seen[name].append(tuple(given[0].shape[:2])))
+        for name, layer in (("first", first), ("last", last))
+    ]
+    try:
+        narrow = [scorer.score(intent, dialogues, contents, reuse_prefix=reuse).log_probs for reuse in (True, False)]
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert {length for _, length in seen["last"]} == {1}
+    assert {rows for rows, _ in seen["last"]} == {rows for rows, _ in seen["first"]}
+    assert min(length for _, length in seen["first"]) > 1
+    monkeypatch.delattr(last, "forward")  # the layer as the library has it
+    assert not fast.narrows(model)
+    scorer.forget()  # the shared part, which the narrow model ran
+    wide = scorer.score(intent, dialogues, contents).log_probs
+    for found in narrow:
+        np.testing.assert_allclose(found, wide, atol=1e-5)
 
 
 def _moved(part, mask):
