@@ -5,7 +5,7 @@ Pictures are never mirrored: a mirrored screenshot is no screenshot.
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 from string import ascii_lowercase
@@ -39,6 +39,9 @@ class AugmentSettings(BaseModel):
     )
     rephrase: float = Field(0.3, ge=0, le=1, description="greet or thank around a shopper's turn, or drop its case")
     drop_words: float = Field(0.2, ge=0, le=1, description="leave out one word in eight of a shopper's turns")
+    borrow_turns: float = Field(
+        0.0, ge=0, le=1, description="put in a message that the shopper of another example of the same label wrote"
+    )
     paraphrases: int = Field(
         0, ge=0, le=16, description="wordings of each example that the model itself is asked to write; 0: none"
     )
@@ -47,11 +50,13 @@ class AugmentSettings(BaseModel):
     shuffle_codes: float = Field(0.5, ge=0, le=1, description="steps in which labels change their codes and places")
 
 
-def item(given: Item, dice: Random, settings: AugmentSettings) -> Item:
-    """The same item, told differently; pictures stay."""
+def item(given: Item, dice: Random, settings: AugmentSettings, alike: Sequence[Item] = ()) -> Item:
+    """The same item, told differently; pictures stay. It may borrow from `alike`, examples of the same label."""
     turns = list(given.turns)
     if not turns:
         return given
+    if settings.borrow_turns and dice.random() < settings.borrow_turns:  # none: the dice fall as they did without it
+        turns = _with_borrowed(turns, alike, dice)
     if dice.random() < settings.drop_turns:
         turns = _without_one(turns, dice)
     if dice.random() < settings.merge_turns:
@@ -85,6 +90,15 @@ def _without_one(turns: list[Turn], dice: Random) -> list[Turn]:
         return turns
     gone = dice.choice(may)
     return [turn for at, turn in enumerate(turns) if at != gone]
+
+
+def _with_borrowed(turns: list[Turn], alike: Sequence[Item], dice: Random) -> list[Turn]:
+    """Anywhere but behind the last words, which stay the last; its pictures stay where they are."""
+    lent = [turn for turn in dice.choice(alike).turns if turn.speaker == "user" and turn.text.strip()] if alike else []
+    if not lent:
+        return turns
+    at = dice.randrange(len(turns))
+    return [*turns[:at], Turn("user", dice.choice(lent).text), *turns[at:]]
 
 
 def _merged(turns: list[Turn]) -> list[Turn]:

@@ -1,6 +1,7 @@
 """Each way to tell an example differently, by itself: what it changes, what it leaves, and that the seed decides."""
 
 import re
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image, ImageFilter
 from kdsl.dialogue import Item, Turn
 from kdsl.models import augment
 from kdsl.models.augment import AugmentSettings
+from kdsl.models.lessons import Course
 from kdsl.models.mllm import Scorer
 from kdsl.models.tuning import Tuning
 from tests.mllm.test_mllm_lora import QUICK, lesson
@@ -61,6 +63,32 @@ def test_a_turn_is_left_out_and_never_a_picture_or_the_last_words():
     assert {one.turns for one in told("drop_turns", words)} == {words.turns[1:]}
     only = Item("c", "intent", (Turn("user", "Cancel it"),))
     assert set(told("drop_turns", only)) == {only}
+
+
+def test_a_message_of_another_example_is_put_in_before_the_last_words():
+    other = Item("d", "intent", (Turn("user", "Stop it", ("d1",)), Turn("agent", "Why?"), Turn("user", " ")))
+    settings = OFF.model_copy(update={"borrow_turns": 1.0})
+    made = [augment.item(TALK, Random(seed), settings, [other]) for seed in range(60)]
+    places = set()
+    for one in made:
+        (place,) = [at for at, turn in enumerate(one.turns) if turn == Turn("user", "Stop it")]
+        assert (*one.turns[:place], *one.turns[place + 1 :]) == TALK.turns
+        places.add(place)
+    assert places == set(range(len(TALK.turns)))
+    assert augment.item(TALK, Random(1), settings) == TALK
+    mute = replace(other, turns=other.turns[1:])
+    assert augment.item(TALK, Random(1), settings, [mute]) == TALK
+
+
+def test_a_step_borrows_from_the_same_label_alone(intent):
+    items = [Item(f"{at}", "intent", (Turn("user", f"text of {at % 2}/{at}"),)) for at in range(6)]
+    taught = Course(intent, {label: tuple(items[label::2]) for label in (0, 1)}, (), (), {})
+    settings = OFF.model_copy(update={"borrow_turns": 1.0})
+    for one in taught.draw(1, 0, 30, settings, None):
+        lent, own = one.item.turns
+        assert own.text == f"text of {one.label}/{one.item.item_id}"
+        assert lent.text.startswith(f"text of {one.label}/")
+        assert lent != own
 
 
 def test_neighbouring_turns_of_one_speaker_are_put_together_and_no_text_is_lost():
