@@ -136,14 +136,20 @@ def narrow(model: Any) -> None:
 
     `places` picks tokens, a slice or an index of (length,); the model's last states are theirs then.
     """
-    last = model.get_decoder().layers[-1]
+    last = _last_layer(model)
     if type(last).__name__ in PLAIN_LAYERS:
         last.forward = MethodType(_narrowed, last)
 
 
 def narrows(model: Any) -> bool:
     """Whether a call of this model may name `places`."""
-    return getattr(model.get_decoder().layers[-1].forward, "__func__", None) is _narrowed
+    return getattr(getattr(_last_layer(model), "forward", None), "__func__", None) is _narrowed
+
+
+def _last_layer(model: Any) -> Any:
+    """None where the model keeps its layers otherwise than those that are known here."""
+    layers = getattr(model.get_decoder(), "layers", None)
+    return layers[-1] if layers else None
 
 
 def _narrowed(

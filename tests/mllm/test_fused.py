@@ -144,6 +144,17 @@ def test_a_mask_is_repeated_once_a_pass():
     assert fast._repeated(mask.clone(), 3, torch.float32) is not made
 
 
+def test_a_model_of_other_layers_stays_as_it_is():
+    from transformers import GemmaConfig, GemmaForCausalLM, GPT2Config, GPT2LMHeadModel
+
+    sizes = {"vocab_size": 16, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "head_dim": 8}
+    made = GemmaForCausalLM(GemmaConfig(**sizes, intermediate_size=8, num_key_value_heads=1))
+    for model in (made, GPT2LMHeadModel(GPT2Config(vocab_size=16, n_embd=8, n_layer=1, n_head=1))):
+        fast.narrow(model)
+        assert not fast.narrows(model)
+        assert not any("forward" in vars(part) for part in model.modules())
+
+
 def test_patches_go_through_one_product(tiny):
     from transformers import AutoModelForImageTextToText
 
