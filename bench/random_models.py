@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdsl.demo.miniature import build
-from kdsl.models import fast, fused
+from kdsl.models import fast
 from kdsl.models.checkpoint import Loaded
 
 CONTEXT = 32_768
@@ -85,11 +85,7 @@ def loaded(shape: Shape, texts: Sequence[str], device: str, *, max_pixels: int) 
             model = Qwen2VLForConditionalGeneration(config)
     finally:
         torch.set_default_dtype(before)
-    fast.flatten_patches(model)
-    fast.narrow(model)
-    if device.startswith("cuda"):
-        fast.fuse_norms(model)
-        fused.fuse(model)
+    fast.hasten(model)
     pixels = Qwen2VLImageProcessor(size={"shortest_edge": 3_136, "longest_edge": max_pixels})
     return Loaded(model.eval(), known, pixels, config.image_token_id, "random", CONTEXT)
 

@@ -51,12 +51,12 @@ class AugmentSettings(BaseModel):
 
 
 def item(given: Item, dice: Random, settings: AugmentSettings, alike: Sequence[Item] = ()) -> Item:
-    """The same item, told differently; pictures stay. It may borrow from `alike`, examples of the same label."""
+    """The same item, told differently; pictures stay. It may borrow from others of `alike`, all of its label."""
     turns = list(given.turns)
     if not turns:
         return given
     if settings.borrow_turns and dice.random() < settings.borrow_turns:  # none: the dice fall as they did without it
-        turns = _with_borrowed(turns, alike, dice)
+        turns = _with_borrowed(turns, [one for one in alike if one.item_id != given.item_id], dice)
     if dice.random() < settings.drop_turns:
         turns = _without_one(turns, dice)
     if dice.random() < settings.merge_turns:
@@ -92,9 +92,10 @@ def _without_one(turns: list[Turn], dice: Random) -> list[Turn]:
     return [turn for at, turn in enumerate(turns) if at != gone]
 
 
-def _with_borrowed(turns: list[Turn], alike: Sequence[Item], dice: Random) -> list[Turn]:
+def _with_borrowed(turns: list[Turn], others: Sequence[Item], dice: Random) -> list[Turn]:
     """Anywhere but behind the last words, which stay the last; its pictures stay where they are."""
-    lent = [turn for turn in dice.choice(alike).turns if turn.speaker == "user" and turn.text.strip()] if alike else []
+    lender = dice.choice(others).turns if others else ()
+    lent = [turn for turn in lender if turn.speaker == "user" and turn.text.strip()]
     if not lent:
         return turns
     at = dice.randrange(len(turns))

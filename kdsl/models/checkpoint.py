@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kdsl.errors import ConfigError
-from kdsl.models import fast, fused
+from kdsl.models import fast
 
 PICKLES = (
     ".bin", ".pt", ".pth", ".pkl", ".pickle", ".dill", ".ckpt", ".joblib", ".npy", ".npz", ".h5", ".hdf5", ".keras",
@@ -165,11 +165,7 @@ def load(path: str, *, device: str, max_pixels: int, min_pixels: int, allow_down
     if looks and not hasattr(model.model, "get_rope_index"):
         raise ConfigError(f"model: {kind} in {folder} gives no positions; known families: {', '.join(FAMILIES)}.")
     model.to(device).eval()
-    fast.flatten_patches(model)
-    fast.narrow(model)
-    if gpu:
-        fast.fuse_norms(model)
-        fused.fuse(model)
+    fast.hasten(model)
     return Loaded(
         model=model,
         tokenizer=tokenizer,

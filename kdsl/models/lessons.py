@@ -66,10 +66,8 @@ class Course:
 
     def _changed(self, item: Item, label: int, dice: Random, how: AugmentSettings, pixels: Pixels | None) -> Shown:
         others = self.wordings.get(item.item_id)
-        alike = [one for one in self.by_label[label] if one.item_id != item.item_id]
-        told = augment.item(
-            dice.choice(others) if others and dice.random() < how.paraphrase else item, dice, how, alike
-        )
+        worded = dice.choice(others) if others and dice.random() < how.paraphrase else item
+        told = augment.item(worded, dice, how, self.by_label[label])
         seen: dict[str, Scaled] = {}
         names = []
         for picture in told.pictures:

@@ -76,14 +76,14 @@ def last_states(
 
     there = mask.bool()
     ends = (how.starts[1:] - 1).long()
-    narrow = fast.narrows(model)
+    narrow = fast.only(model, ends)
     states: torch.Tensor = model.base_model(
         input_ids=sent(ids[there][None], model.device),
         attention_mask=how.starts.new_ones((1, 1, 1, 1), dtype=torch.bool),  # of four dimensions: no other one is made
         position_ids=sent(positions[..., there].unsqueeze(-2), model.device),
         use_cache=False,
         packed=how,
-        **({"places": ends} if narrow else {}),
+        **narrow,
         **more,
     ).last_hidden_state
     return states[0] if narrow else states[0, ends]

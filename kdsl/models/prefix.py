@@ -108,7 +108,7 @@ def run(model: Any, ids: Sequence[int]) -> Prefix:
         position_ids=positions.to(model.device),
         past_key_values=cache,
         use_cache=True,
-        **_last(model),
+        **fast.only(model, fast.LAST),
     )
     return Prefix(tuple(ids), tuple((layer.keys.contiguous(), layer.values.contiguous()) for layer in cache.layers))
 
@@ -140,7 +140,7 @@ def code_logits(
         how = packed.laid_out(model, asked.mask, prefix.layers if prefix else ())
         last = packed.last_states(model, asked.ids, asked.mask, asked.positions, how, **asked.more)
     else:
-        last = _ran(model, batch, prefix, shared, features, **_last(model))[0][:, -1]
+        last = _ran(model, batch, prefix, shared, features, places=fast.LAST)[0][:, -1]
     return over(model, last, codes)
 
 
@@ -172,7 +172,7 @@ def kept(
     features: Features | None = None,
 ) -> "tuple[torch.Tensor, Kept]":
     """States behind each row's last token, (rows, size), and what `further` goes on from."""
-    states, cache, mask, positions = _ran(model, batch, prefix, shared, features, keep=True, **_last(model))
+    states, cache, mask, positions = _ran(model, batch, prefix, shared, features, keep=True, places=fast.LAST)
     layers = tuple((layer.keys, layer.values) for layer in cache.layers)
     last = positions[..., -1].reshape(-1, len(states)).amax(0)
     return states[:, -1], Kept(layers, mask.to(states.device), last.to(states.device) + 1)
@@ -197,7 +197,7 @@ def further(model: Any, kept: Kept, paths: "Sequence[tuple[int, ...]]") -> "torc
         position_ids=positions,
         past_key_values=cache,
         use_cache=True,
-        **_last(model),
+        **fast.only(model, fast.LAST),
     ).last_hidden_state
     return states[:, -1]
 
@@ -210,11 +210,11 @@ def _ran(
     features: Features | None,
     *,
     keep: bool = False,
-    **how: Any,
+    places: slice | None = None,
 ) -> "tuple[torch.Tensor, Any, torch.Tensor, torch.Tensor]":
     """States, the cache if there is one, which keeps the batch's own keys if it shall, and its mask and positions.
 
-    `how` is given to the model besides.
+    States behind every token, unless `places` names those that will do.
     """
     from transformers import DynamicCache
 
@@ -226,15 +226,10 @@ def _ran(
         position_ids=sent(asked.positions, device),
         past_key_values=cache,
         use_cache=cache is not None,
-        **how,
+        **fast.only(model, places),
         **asked.more,
     ).last_hidden_state
     return states, cache, asked.whole, asked.positions
-
-
-def _last(model: Any) -> dict[str, Any]:
-    """What tells a model that the states behind each row's last token will do."""
-    return {"places": fast.LAST} if fast.narrows(model) else {}
 
 
 def _asked(model: Any, batch: Batch, prefix: Prefix | None, shared: Sequence[int], features: Features | None) -> Asked:
