@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
 from jobs import console, ledger
@@ -25,17 +26,25 @@ SLOTS = 8  # pieces of work that are under way at once at most
 def elsewhere(spark: "SparkSession", settings: Settings, run: ledger.Run) -> Iterator[apart.Start]:
     """What starts orders as Spark jobs, beside what `fit` does; all of them have ended when the block is left.
 
-    In `local` mode one core is left to `fit` itself, which learns the other voters meanwhile.
+    In `local` mode one core is left to `fit` itself, which learns the other voters meanwhile, until it waits.
     """
-    with ThreadPoolExecutor(_slots(spark, settings, spared=1)) as pool, _all_or_none(spark, pool):
+    slots, waits = _slots(spark, settings), Event()
+    with ThreadPoolExecutor(slots) as pool, ExitStack() as last, _all_or_none(spark, pool):
+        last.callback(waits.set)  # once what has not begun is cancelled
 
         def start(orders: Sequence[Order]) -> Coming:
+            for _ in range(slots - _slots(spark, settings, spared=1)):
+                pool.submit(waits.wait)  # in the place of `fit` itself
             # The largest model first: the others fit in beside it.
             begun: dict[tuple[str, str], Future[Done]] = {
                 (order.task.name, order.voter): pool.submit(_learned, spark, order, run)
                 for order in sorted(orders, key=lambda order: order.voter)
             }
-            return {key: future.result for key, future in begun.items()}
+            return {key: partial(come, future) for key, future in begun.items()}
+
+        def come(future: Future[Done]) -> Done:
+            waits.set()
+            return future.result()
 
         yield start
 

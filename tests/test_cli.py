@@ -98,6 +98,22 @@ def test_the_command_is_spark_submit_of_the_installed_pyspark() -> None:
     assert words[-6:] == [str(launch.ROOT / "jobs" / "run.py"), "fit", "--lake", "l", "--master", "local[3]"]
 
 
+@pytest.mark.parametrize(
+    ("master", "set_before", "threads"),
+    [("local[2]", None, "1"), ("local[2]", "4", "4"), ("spark://host:7077", None, None)],
+)
+def test_a_local_driver_has_one_thread_for_its_small_matrices(monkeypatch, master, set_before, threads) -> None:
+    """Unless the environment says otherwise; on a cluster nobody else works on the driver's cores."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if set_before:
+        monkeypatch.setenv("OMP_NUM_THREADS", set_before)
+    given: dict[str, str] = {}
+    monkeypatch.setattr(launch.os, "execvpe", lambda _file, _words, environment: given.update(environment))
+    monkeypatch.setattr(launch.sys, "argv", ["launch", "evaluate", "--lake", "l", "--master", master])
+    launch.main()
+    assert given.get("OMP_NUM_THREADS") == threads
+
+
 def test_spark_settings_reach_spark_submit() -> None:
     given = ["--set", "spark.conf.spark.executor.memory=3g", "--set", "spark.conf.spark.driver.extraJavaOptions=-Xss8m"]
     words = launch.command(["fit", *given])

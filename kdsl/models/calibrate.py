@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from kdsl.models.logistic import log_softmax
 from kdsl.models.voter import LogProbs
+from kdsl.remembered import remembered
 
 Gold = NDArray[np.int64]
 Method = Literal["none", "temperature", "vector", "isotonic"]
@@ -85,7 +86,7 @@ def fit(log_probs: LogProbs, gold: Gold, folds: Gold) -> Calibration:
         gain = best_loss - loss
         if gain.mean() > gain.std() / np.sqrt(len(gain)):
             best, best_loss = method, loss
-    return METHODS[best](log_probs, gold)
+    return _fitted(best, log_probs, gold)
 
 
 def refit(method: Method, log_probs: LogProbs, gold: Gold) -> Calibration:
@@ -93,14 +94,19 @@ def refit(method: Method, log_probs: LogProbs, gold: Gold) -> Calibration:
     speaks = ~np.isnan(log_probs).any(axis=1)
     if method == "none" or not speaks.any():
         return Calibration()
-    return METHODS[method](log_probs[speaks], gold[speaks])
+    return _fitted(method, log_probs[speaks], gold[speaks])
+
+
+@remembered(1_024)
+def _fitted(method: str, log_probs: LogProbs, gold: Gold) -> Calibration:
+    return METHODS[method](log_probs, gold)
 
 
 def _held_out_loss(method: str, log_probs: LogProbs, gold: Gold, folds: Gold) -> NDArray[np.float64]:
     loss = np.zeros(len(gold))
     for fold in np.unique(folds):
         held = folds == fold
-        fitted = METHODS[method](log_probs[~held], gold[~held]) if (~held).any() else Calibration()
+        fitted = _fitted(method, log_probs[~held], gold[~held]) if (~held).any() else Calibration()
         loss[held] = -fitted(log_probs[held])[np.arange(held.sum()), gold[held]]
     return loss
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.remembered import remembered
+
 Matrix = NDArray[np.float64]
 
 # Eigenvalues below this share of the largest are rounding, not directions.
@@ -97,6 +99,7 @@ def fit_logistic(
     return solution
 
 
+@remembered(1_024)
 def fit_pool(votes: list[Matrix], gold: NDArray[np.int64], *, ridge: float, centre: Matrix | None = None) -> Matrix:
     """Weights >= 0 of a log-linear pool: softmax(sum_m w_m log p_m), least negative log-likelihood on `gold`.
 
@@ -118,4 +121,5 @@ def fit_pool(votes: list[Matrix], gold: NDArray[np.int64], *, ridge: float, cent
     bounds = [(0.0, 10.0)] * len(votes)
     found = minimize(loss, middle, jac=True, method="L-BFGS-B", bounds=bounds)
     solution: Matrix = np.asarray(found.x, dtype=np.float64)
+    solution.flags.writeable = False  # it is remembered
     return solution
