@@ -37,11 +37,11 @@ def asked(lake: Lake, settings: Settings, release: Release, rows: "DataFrame") -
     wanted = wanted.join(F.broadcast(left), ["item_id", "task", "event_date"], "left_semi")
     items = seen(lake, wanted, release.manifest.reader_version, looked_at(release.manifest.voters))
     limits = settings.ingest.max_turn_chars, settings.ingest.image_root
-    predict = predict_batches(str(release.path), release.manifest.release_id, *limits, every=True)
+    predict = predict_batches(str(release.path), release.manifest.release_id, *limits, dear_alone=True)
     if cards.alone(settings, release):
         items = items.coalesce(1)
     said = items.mapInArrow(predict, from_arrow_schema(PREDICTED)).localCheckpoint()
     votes.keep(lake, release.manifest, said, dates)
-    whole = said.select("item_id", "task", F.col("votes").alias("whole"))
-    known = rows.join(whole, ["item_id", "task"], "left")
-    return known.withColumn("votes", F.coalesce("whole", "votes")).drop("whole").cache()
+    further = said.select("item_id", "task", F.col("votes").alias("further"))
+    known = rows.join(further, ["item_id", "task"], "left")
+    return known.withColumn("votes", F.coalesce(F.concat("votes", "further"), "votes")).drop("further").cache()

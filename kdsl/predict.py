@@ -14,7 +14,7 @@ from kdsl import tally
 from kdsl.dialogue import Item
 from kdsl.errors import ErrorCode, ReleaseError
 from kdsl.fusion.cascade import DEAR
-from kdsl.fusion.decide import Decision, decide
+from kdsl.fusion.decide import Decision, decide, votes_of
 from kdsl.fusion.fusion import Fusion
 from kdsl.models.voter import Explains, LogProbs, Voter, kind
 from kdsl.release import Release
@@ -75,25 +75,20 @@ class Predictor:
             language=release.taxonomy.language,
         )
 
-    def predict(
-        self, items: Sequence[Item], *, every: bool = False, again: Collection[Key] = frozenset()
-    ) -> list[Prediction]:
+    def predict(self, items: Sequence[Item], *, again: Collection[Key] = frozenset()) -> list[Prediction]:
         """One prediction an item, in the items' order; a bad item gets its code, the others are not touched by it.
 
         Args:
             items: of any of the tasks.
-            every: ask the dear voter of every item, whatever the cascade says; the decision stays the cascade's.
             again: those that failed before, so that another failure says nothing of the model.
 
         Raises:
             ReleaseError: a voter failed on `DEAD` new items and more in a row, in one batch or several: it is dead.
         """
-        predictions: list[Prediction | None] = [
-            _refused(fault(item, self.units[item.task], self.max_turn_chars)) for item in items
-        ]
+        predictions = self._refusals(items)
         for task, places in _by_task(items, predictions).items():
             batch = [items[place] for place in places]
-            said, asked = self._said(task, batch, every, again)
+            said, asked = self._said(task, batch, again)
             failed = [any(answers[row] is None for answers in said.values()) for row in range(len(batch))]
             kept = [row for row, bad in enumerate(failed) if not bad]
             heard = {name: [answer for row in kept if (answer := answers[row])] for name, answers in said.items()}
@@ -110,13 +105,33 @@ class Predictor:
                     predictions[places[row]] = _refused(ErrorCode.VOTER_FAILED)
         return [prediction for prediction in predictions if prediction is not None]
 
+    def ask_dear(self, items: Sequence[Item], *, again: Collection[Key] = frozenset()) -> list[Prediction]:
+        """What the dear voter alone says, of items that a cascade spared it: one vote each, and no label.
+
+        Raises:
+            ReleaseError: as `predict`.
+        """
+        predictions = self._refusals(items)
+        for task, places in _by_task(items, predictions).items():
+            answers = self._ask(DEAR, self.voters[task][DEAR], [items[place] for place in places], again)
+            heard = iter(votes_of(self.fusions[task], DEAR, self._voice(task, [one for one in answers if one])))
+            for place, answer in zip(places, answers, strict=True):
+                predictions[place] = (
+                    Prediction(Decision(None, None, True, None, (next(heard),)))
+                    if answer
+                    else _refused(ErrorCode.VOTER_FAILED)
+                )
+        return [prediction for prediction in predictions if prediction is not None]
+
+    def _refusals(self, items: Sequence[Item]) -> list[Prediction | None]:
+        return [_refused(fault(item, self.units[item.task], self.max_turn_chars)) for item in items]
+
     def _said(
-        self, task: str, batch: Sequence[Item], every: bool, again: Collection[Key]
+        self, task: str, batch: Sequence[Item], again: Collection[Key]
     ) -> tuple[dict[str, list[Answer | None]], NDArray[np.bool_]]:
         """By voter what it says of each item, None where it failed; and of which the dear voter was asked, if any."""
         fusion, voters = self.fusions[task], dict(self.voters[task])
-        spares = fusion.cascade is not None and not every
-        dear = voters.pop(DEAR) if spares else None
+        dear = voters.pop(DEAR) if fusion.cascade else None
         said = {name: self._ask(name, voter, batch, again) for name, voter in voters.items()}
         asked = np.ones(len(batch), dtype=bool)
         if dear is None:

@@ -8,7 +8,7 @@ import pytest
 from kdsl.fusion import cascade
 from kdsl.fusion import fusion as fusions
 from kdsl.fusion.cascade import DEAR, NEVER, NOT_ASKED
-from kdsl.fusion.decide import decide
+from kdsl.fusion.decide import decide, votes_of
 from kdsl.fusion.fusion import POOL, Fusion, first_best
 from kdsl.fusion.held_out import HeldOut, held_out
 from kdsl.fusion.nested import Verdict, reference, refit
@@ -167,6 +167,8 @@ def test_a_row_it_was_not_asked_of_is_the_others_whatever_is_stored_of_it(learne
     told = decide(fusion, said, heard=np.ones(80, dtype=bool))
     assert [len(decision.votes) for decision in told] == [2] * 80
     assert [(d.label, d.score, d.decided_by) for d in told] == [(d.label, d.score, d.decided_by) for d in decided]
+    whole = decide(fusion, said, heard=np.ones(80, dtype=bool))
+    assert votes_of(fusion, DEAR, said[DEAR]) == [decision.votes[1] for decision in whole]  # asked alone, later
     stored = [
         {name: None if np.isnan(rows[at]).any() else rows[at].tolist() for name, rows in spared.items()}
         for at in range(80)

@@ -13,6 +13,7 @@ from kdsl import tally
 from kdsl.arrow import ITEM
 from kdsl.dialogue import Item, Picture, Turn
 from kdsl.errors import ErrorCode, ReleaseError
+from kdsl.fusion.cascade import DEAR
 from kdsl.fusion.fusion import equal
 from kdsl.models.voter import LogProbs
 from kdsl.predict import Predictor
@@ -136,6 +137,31 @@ def test_the_time_of_the_dear_voter_is_counted_by_item() -> None:
 def test_two_hostile_items_do_not_stop_the_night() -> None:
     predictions = _predictor().predict([_talk("boom"), _talk("boom too")])
     assert [prediction.error_code for prediction in predictions] == [ErrorCode.VOTER_FAILED] * 2
+
+
+def test_the_dear_voter_alone_gives_its_vote_or_a_code() -> None:
+    """Nobody else is asked again of what a cascade spared it."""
+
+    class Never(Scripted):
+        def log_probs(self, items: Sequence[Item]) -> LogProbs:
+            raise AssertionError("asked")
+
+    voters = {"linear": Never(), DEAR: Scripted()}
+    both = replace(
+        _predictor(),
+        voters=dict.fromkeys(("intent", "scene"), voters),
+        fusions={task: equal(LABELS, voters) for task in ("intent", "scene")},
+    )
+    items = [_talk("fine"), *BAD.values(), _shot(Picture("s", 10, 10)), _talk("more")]
+    said = both.ask_dear(items)
+    assert [one.error_code for one in said] == [None, *BAD, None, None]
+    for one in said:
+        assert one.decision.label is None
+        votes = [(vote.voter, vote.label, vote.score) for vote in one.decision.votes]
+        assert votes == ([] if one.error_code else [(DEAR, "a", pytest.approx(0.9))])
+    assert both.ask_dear([]) == []
+    with pytest.raises(ReleaseError, match="on 8 items in a row"):
+        both.ask_dear([_talk(f"boom {n}") for n in range(8)])
 
 
 def test_no_items_give_no_predictions() -> None:

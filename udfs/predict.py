@@ -44,24 +44,24 @@ def predict_batches(
     max_turn_chars: int,
     image_root: str = "",
     *,
-    every: bool = False,
+    dear_alone: bool = False,
     counts: Adds | None = None,
 ) -> Callable[[Batches], Batches]:
     """A function for `mapInArrow` over items with event_date and input_hash: one row of `PREDICTED` an item.
 
-    A column `again` may tell which of them failed before. With `every` the dear voter is asked of every item; `counts`
-    gets what workers count. The weights travel by path: every worker opens the release directory itself, verifies it,
-    and keeps it.
+    A column `again` may tell which of them failed before. With `dear_alone` nobody but the dear voter is asked, and
+    rows have its vote and no label; `counts` gets what workers count. The weights travel by path: every worker opens
+    the release directory itself, verifies it, and keeps it.
     """
 
     @unquoted
     def predict(batches: Batches) -> Batches:
         gpu.claim()
         release = predictor(placed(path), release_id, max_turn_chars)
+        ask = release.ask_dear if dear_alone else release.predict
         for batch in batches:
             if batch.num_rows:
-                said = release.predict(items_of(batch, image_root), every=every, again=_again(batch))
-                labelled = label_batch(batch, said)
+                labelled = label_batch(batch, ask(items_of(batch, image_root), again=_again(batch)))
                 if counts is not None:
                     told(counts)
                 yield labelled

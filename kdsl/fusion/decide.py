@@ -75,6 +75,13 @@ def decide(
     return decisions
 
 
+def votes_of(fusion: Fusion, voter: str, log_probs: LogProbs) -> list[Vote]:
+    """One voter's votes, calibrated as in a decision, from its raw log-probabilities (n, labels)."""
+    raw = clean(log_probs)
+    calibrated, best = fusion.calibrations[voter](raw), first_best(raw)
+    return [_vote(fusion, voter, int(best[row]), raw[row], calibrated[row]) for row in range(len(raw))]
+
+
 def _vote(fusion: Fusion, voter: str, best: int, raw: LogProbs, calibrated: LogProbs) -> Vote:
     if best < 0:
         return Vote(voter, None, None, True)

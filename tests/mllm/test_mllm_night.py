@@ -216,11 +216,21 @@ def test_large_is_asked_only_of_items_that_the_policy_sends(cascade, night, tmp_
     assert {(row["task"], row["item_id"]): row["votes"] for row in again if row["error_code"] is None} == {
         (row["task"], row["item_id"]): row["votes"] for row in rows
     }
-    gold = {(row["task"], row["item_id"]) for row in lake.df("gold_labels").where("split = 'test'").collect()}
+    gold = {
+        (row["task"], row["item_id"]): row["label"] for row in lake.df("gold_labels").where("split = 'test'").collect()
+    }
     more = lake.df("votes").where(F.col("voter_digest").isin(digests)).collect()
     had = {(row["task"], row["item_id"]) for row in more}
     assert {key for key in labelled if key in gold} <= had
     assert len(more) == len(had)
+    for task in TASKS:  # scored by what it said, of whom it was asked at night and now
+        names = release.taxonomy.task(task).label_names
+        right = [
+            names[int(np.argmax(row["log_probs"]))] == gold[task, row["item_id"]]
+            for row in more
+            if row["task"] == task and (task, row["item_id"]) in gold
+        ]
+        assert report["voters"]["large"][task]["accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
 
 
 def _asking_all(release: Release) -> Path:
