@@ -25,15 +25,8 @@ packages() {
   .venv/bin/uv pip sync -q --python .venv/bin/python --require-hashes requirements.lock
   .venv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e .
 }
-bytecode() { # of what takes longest to import: the first worker to need it would compile it, while others wait
-  .venv/bin/python -c 'import peft, rapidocr, sklearn.feature_extraction.text, sklearn.isotonic
-from transformers import AutoModelForImageTextToText, AutoProcessor, Qwen2VLForConditionalGeneration, Qwen2VLProcessor' \
-    >/dev/null 2>&1 || true
-}
 echo "setting up (once; about two minutes, 7 GB)"
 step "Python environment" environment
 step "packages" packages
 step "Java" conf/find-java.sh --install >/dev/null
-bytecode & # beside the network and the JVM
 step "Delta's jars" env JAVA_HOME="$(conf/find-java.sh)" .venv/bin/python -m jobs.jars
-wait

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 SUMMARY = "a tour: a made-up shop is ingested, learned from, labelled, backfilled and measured"
 LATE = (4, 5, 6)  # nights, counted from 0, of which half the dialogues arrive days later
-NIGHTLY = 2  # nights that are labelled one by one; those before had passed when the shop got its first release
 MINIATURE = "miniature"
 
 
@@ -57,8 +56,9 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
         console.say(_introduced(settings))
         release = fit(lake, settings)
         console.say(f"  {release.manifest.release_id} in {release.path}")
-    with _chapter(f"4. Label: the nights that had passed in one run, then {NIGHTLY} nights, a run each", took):
-        for days in _runs(files.first_night, files.last_night):
+    with _chapter("4. Label: the nights that had passed in one run, then last night by itself", took):
+        passed = files.last_night - timedelta(days=1)  # when the shop got its first release
+        for days in (Days(files.first_night, passed), Days(files.last_night, files.last_night)):
             console.say(
                 f"{days.start}" + (f" to {days.end}, by the command of a night" if days.end > days.start else "")
             )
@@ -123,15 +123,6 @@ def _introduced(settings: Settings) -> str:
             "examples, in Spark tasks beside the other voters."
         )
     return told
-
-
-def _runs(first: date, last: date) -> Iterator[Days]:
-    """All nights but the last few in one range, then a run a night."""
-    nightly = max(first, last - timedelta(days=NIGHTLY - 1))
-    if first < nightly:
-        yield Days(first, nightly - timedelta(days=1))
-    for day in range((last - nightly).days + 1):
-        yield Days(nightly + timedelta(days=day), nightly + timedelta(days=day))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from jobs.lake import Lake
 from jobs.ledger import Run
 from jobs.options import add_range
 from jobs.sources import records
+from jobs.together import together
 from kdsl.config import Settings
 from kdsl.errors import TooMuchBadInput
 from kdsl.importers.options import FORMATS, Options
@@ -115,9 +116,10 @@ def ingest(
             merge = Merge(lake, staged.good, run.started_at)
             merge.look()
             merge.forget()
-            merge.write()
-            if staged.gold:
-                merge.write_gold()
+            if staged.gold:  # merged whatever changed, so the same command mends a kill between the two
+                together(merge.write, merge.write_gold)
+            else:
+                merge.write()
         for kind, name in ((CONVERSATION, "conversations"), (IMAGE, "images")):
             for state, number in merge.changes[kind].counts.items():
                 run.count(f"{name}_{state}", number)
