@@ -45,7 +45,7 @@ class Answer:
 
 @dataclass
 class Predictor:
-    """The voters of a release, loaded once a process."""
+    """The voters of a release, loaded once a process; a dear one that is asked of no item is not among them."""
 
     labels: Mapping[str, tuple[str, ...]]
     units: Mapping[str, str]
@@ -57,9 +57,10 @@ class Predictor:
     """By task and voter, the new items on which it failed since it last answered one, whatever the batches were."""
 
     @classmethod
-    def load(cls, release: Release, max_turn_chars: int) -> "Predictor":
-        """Load every voter of a verified release."""
+    def load(cls, release: Release, max_turn_chars: int, *, dear_alone: bool = False) -> "Predictor":
+        """Load the voters of a verified release that `predict` asks, or with `dear_alone` the one of `ask_dear`."""
         tasks = {name: release.taxonomy.task(name) for name in release.manifest.voters}
+        fusions = {name: release.fusion(name) for name in tasks}
         return cls(
             labels={name: task.label_names for name, task in tasks.items()},
             units={name: task.asked_of for name, task in tasks.items()},
@@ -67,10 +68,11 @@ class Predictor:
                 name: {
                     voter: kind(voter).load(release.folder(name, voter), task)
                     for voter in release.manifest.voters[name]
+                    if (voter == DEAR if dear_alone else voter != DEAR or not _spared(fusions[name]))
                 }
                 for name, task in tasks.items()
             },
-            fusions={name: release.fusion(name) for name in tasks},
+            fusions=fusions,
             max_turn_chars=max_turn_chars,
             language=release.taxonomy.language,
         )
@@ -131,10 +133,10 @@ class Predictor:
     ) -> tuple[dict[str, list[Answer | None]], NDArray[np.bool_]]:
         """By voter what it says of each item, None where it failed; and of which the dear voter was asked, if any."""
         fusion, voters = self.fusions[task], dict(self.voters[task])
-        dear = voters.pop(DEAR) if fusion.cascade else None
+        dear = voters.pop(DEAR, None) if fusion.cascade else None
         said = {name: self._ask(name, voter, batch, again) for name, voter in voters.items()}
         asked = np.ones(len(batch), dtype=bool)
-        if dear is None:
+        if fusion.cascade is None:
             return said, asked
         fit = [row for row in range(len(batch)) if all(answers[row] is not None for answers in said.values())]
         asked[:] = False
@@ -142,10 +144,9 @@ class Predictor:
             heard = {name: [answer for row in fit if (answer := said[name][row])] for name in said}
             asked[fit] = fusion.asks({name: self._voice(task, answers) for name, answers in heard.items()})
         rows = np.flatnonzero(asked).tolist()
-        answered = iter(self._ask(DEAR, dear, [batch[row] for row in rows], again) if rows else ())
+        answered = iter(self._ask(DEAR, dear, [batch[row] for row in rows], again) if dear and rows else ())
         unasked = Answer(np.full(len(self.labels[task]), np.nan))
-        by_name = {**said, DEAR: [next(answered) if sent else unasked for sent in asked.tolist()]}
-        return {name: by_name[name] for name in self.voters[task]}, asked
+        return {**said, DEAR: [next(answered) if sent else unasked for sent in asked.tolist()]}, asked
 
     def _voice(self, task: str, answers: Sequence[Answer]) -> LogProbs:
         return np.array([answer.log_probs for answer in answers]).reshape(len(answers), len(self.labels[task]))
@@ -207,7 +208,7 @@ def fault(item: Item, unit: str, max_turn_chars: int) -> str | None:
 
 
 @lru_cache(maxsize=2)
-def predictor(path: str, release_id: str, max_turn_chars: int) -> Predictor:
+def predictor(path: str, release_id: str, max_turn_chars: int, dear_alone: bool = False) -> Predictor:
     """The predictor of a release directory, loaded once in the life of a process."""
     release = Release.open(Path(path))
     if release.manifest.release_id != release_id:
@@ -215,7 +216,12 @@ def predictor(path: str, release_id: str, max_turn_chars: int) -> Predictor:
             f"release {release_id}: {path} holds {release.manifest.release_id}; copy the right one there."
         )
     tally.add(tally.LOADS)
-    return Predictor.load(release, max_turn_chars)
+    return Predictor.load(release, max_turn_chars, dear_alone=dear_alone)
+
+
+def _spared(fusion: Fusion) -> bool:
+    """Whether the dear voter is asked of no item."""
+    return fusion.cascade is not None and fusion.cascade.asks_nobody
 
 
 def _refused(code: str | None) -> Prediction | None:

@@ -4,22 +4,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from kdsl import tally
+from kdsl import predict, tally
 from kdsl.arrow import ITEM
 from kdsl.dialogue import Item, Picture, Turn
 from kdsl.errors import ErrorCode, ReleaseError
-from kdsl.fusion.cascade import DEAR
+from kdsl.fusion.cascade import DEAR, NEVER, Cascade
 from kdsl.fusion.fusion import equal
 from kdsl.models.voter import LogProbs
 from kdsl.predict import Predictor
+from kdsl.taxonomy import Label, Task
 from udfs import predict as udf
 
 LABELS = ("a", "b")
+AB = tuple(Label(name=name) for name in LABELS)
 
 
 class Scripted:
@@ -162,6 +165,45 @@ def test_the_dear_voter_alone_gives_its_vote_or_a_code() -> None:
     assert both.ask_dear([]) == []
     with pytest.raises(ReleaseError, match="on 8 items in a row"):
         both.ask_dear([_talk(f"boom {n}") for n in range(8)])
+
+
+@pytest.mark.parametrize(
+    ("price", "dear_alone", "loaded"),
+    [
+        (None, False, ["linear", DEAR]),
+        (0.2, False, ["linear", DEAR]),
+        (NEVER, False, ["linear"]),
+        (NEVER, True, [DEAR]),
+        (0.2, True, [DEAR]),
+    ],
+)
+def test_a_dear_voter_that_nobody_is_sent_to_is_not_loaded(
+    price: float | None, dear_alone: bool, loaded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gigabytes for nothing; what it says of an item it is spared is told as before."""
+    names, met = ("linear", DEAR), []
+
+    def kind(name: str) -> SimpleNamespace:
+        return SimpleNamespace(load=lambda *_: met.append(name) or Scripted())
+
+    fusion = equal(LABELS, names)
+    if price is not None:
+        policy = Cascade(share=0.0, price=price, answers=((0.9, 0.1, 0.0),) * 2, shares=(0.5, 0.5))
+        fusion = fusion.model_copy(update={"cascade": policy, "others": equal(LABELS, names[:1])})
+    release = SimpleNamespace(  # a fake: what `load` asks of a release
+        manifest=SimpleNamespace(voters={"intent": names}),
+        taxonomy=SimpleNamespace(task=lambda name: Task(name=name, asked_of="conversation", question="?", labels=AB)),
+        folder=lambda *_: Path(),
+        fusion=lambda _: fusion,
+    )
+    release.taxonomy.language = "en"
+    monkeypatch.setattr(predict, "kind", kind)
+    predictor = Predictor.load(release, 100, dear_alone=dear_alone)
+    assert met == loaded
+    if not dear_alone:
+        decision = predictor.predict([_talk("fine")])[0].decision
+        assert decision.label == "a"
+        assert [vote.voter for vote in decision.votes] == (["linear"] if price else list(names))
 
 
 def test_no_items_give_no_predictions() -> None:

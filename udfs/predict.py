@@ -57,7 +57,7 @@ def predict_batches(
     @unquoted
     def predict(batches: Batches) -> Batches:
         gpu.claim()
-        release = predictor(placed(path), release_id, max_turn_chars)
+        release = predictor(placed(path), release_id, max_turn_chars, dear_alone)
         ask = release.ask_dear if dear_alone else release.predict
         for batch in batches:
             if batch.num_rows:

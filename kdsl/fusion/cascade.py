@@ -39,6 +39,11 @@ class Cascade(BaseModel):
     shares: tuple[float, ...]
     """Of the labels among the examples, for rows on which the other voters are silent."""
 
+    @property
+    def asks_nobody(self) -> bool:
+        """Whether no row can be worth the price."""
+        return self.price >= NEVER
+
     def value(self, log_probs: LogProbs) -> NDArray[np.float64]:
         """How much likelier a right answer becomes by asking, (n,), from what the others say (n, labels)."""
         silent = np.asarray(np.isnan(log_probs).any(axis=1))
