@@ -231,6 +231,9 @@ def test_large_is_asked_only_of_items_that_the_policy_sends(cascade, night, tmp_
             if row["task"] == task and (task, row["item_id"]) in gold
         ]
         assert report["voters"]["large"][task]["accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
+    # Scored again it is asked of nothing, since what it said is kept.
+    monkeypatch.setattr(spared_items, "predict_batches", lambda *_, **__: pytest.fail("asked again"))
+    assert evaluate(lake, settings, release, "test") == report
 
 
 def _asking_all(release: Release) -> Path:
