@@ -39,7 +39,7 @@ def asked(lake: Lake, settings: Settings, release: Release, rows: "DataFrame") -
         return rows
     left = wanted.join(_stored(lake, release, tasks, dates), _KEY, "left_anti").localCheckpoint()
     if not left.isEmpty():
-        _ask(lake, settings, release, left, tasks, dates)
+        _ask(lake, settings, release, left, tasks=tasks, dates=dates)
     further = wanted.join(_stored(lake, release, tasks, dates), _KEY).select("item_id", "task", _vote(release, tasks))
     known = rows.join(further, ["item_id", "task"], "left")
     whole = F.when(F.col("vote").isNotNull(), F.concat("votes", F.array("vote"))).otherwise(F.col("votes"))
@@ -59,6 +59,7 @@ def _ask(
     settings: Settings,
     release: Release,
     left: "DataFrame",
+    *,
     tasks: Collection[str],
     dates: Collection[date],
 ) -> None:
