@@ -49,9 +49,9 @@ def asked(lake: Lake, settings: Settings, release: Release, rows: "DataFrame") -
 def _stored(lake: Lake, release: Release, tasks: Collection[str], dates: Collection[date]) -> "DataFrame":
     from pyspark.sql import functions as F
 
-    kept = lake.df("votes").where(among(dates) & F.col("task").isin(*tasks))
     digests = [release.manifest.voter_digest(task, DEAR) for task in tasks]
-    return kept.where(F.col("voter_digest").isin(digests)).select(*_KEY, "log_probs", "abstained").dropDuplicates(_KEY)
+    kept = lake.df("votes").where(among(dates) & F.col("voter_digest").isin(digests))
+    return kept.select(*_KEY, "log_probs", "abstained").dropDuplicates(_KEY)
 
 
 def _ask(
@@ -81,12 +81,13 @@ def _vote(release: Release, tasks: Collection[str]) -> "Column":
     """A stored vote as `labels.votes` has it: the first label of the highest log-probability."""
     from pyspark.sql import functions as F
 
-    names = [F.array(*map(F.lit, release.taxonomy.task(task).label_names)) for task in tasks]
-    by_task = F.create_map(*(part for task, own in zip(tasks, names, strict=True) for part in (F.lit(task), own)))
+    labels: list[Column] = []
+    for task in tasks:
+        labels += [F.lit(task), F.array(*map(F.lit, release.taxonomy.task(task).label_names))]
     best = F.array_position("log_probs", F.array_max("log_probs")).cast("int")
     return F.struct(
         F.lit(DEAR).alias("voter"),
-        F.get(by_task[F.col("task")], best - 1).alias("label"),
+        F.get(F.create_map(*labels)[F.col("task")], best - 1).alias("label"),
         F.lit(None).cast("double").alias("score"),
         F.col("abstained").alias("abstained"),
     ).alias("vote")

@@ -23,8 +23,8 @@ def remembered(most: int) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
         def call(*args: P.args, **kwargs: P.kwargs) -> T:
             key = _digest((*args, *sorted(kwargs.items())))
-            found = known[key] if key in known else function(*args, **kwargs)
-            known[key] = found
+            if (found := known.get(key)) is None:
+                found = known[key] = function(*args, **kwargs)
             if len(known) > most:
                 known.popitem(last=False)
             return found
