@@ -21,12 +21,25 @@ environment() {
   fi
   [ -x .venv/bin/uv ] || .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r conf/uv.lock
 }
+spark() { # as a source distribution: built, without the packing that would be unpacked at once
+  local lock; lock=$(mktemp)
+  awk '/^[a-z]/ { ours = /^(pyspark|py4j)==/ } ours' requirements.lock >"$lock"
+  .venv/bin/uv pip install -q --python .venv/bin/python --require-hashes --no-deps "${build[@]}" -r "$lock"
+  rm "$lock"
+}
 packages() {
-  .venv/bin/uv pip sync -q --python .venv/bin/python --require-hashes requirements.lock
+  .venv/bin/uv pip sync -q --python .venv/bin/python --require-hashes "${build[@]}" requirements.lock
   .venv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e .
 }
+java() { conf/find-java.sh --install >/dev/null; }
+jars() { JAVA_HOME=$(conf/find-java.sh) .venv/bin/python -m jobs.jars; }
+build=(--config-settings-package pyspark:--build-option=--compression=stored)
+trap wait EXIT # what runs beside ends first, also after an error or Ctrl-C
 echo "setting up (once; about two minutes, 7 GB)"
+step "Java" java & java=$!
 step "Python environment" environment
+step "Spark" spark
+wait "$java"
+step "Delta's jars" jars & jars=$! # beside the packages, which take longest
 step "packages" packages
-step "Java" conf/find-java.sh --install >/dev/null
-step "Delta's jars" env JAVA_HOME="$(conf/find-java.sh)" .venv/bin/python -m jobs.jars
+wait "$jars"

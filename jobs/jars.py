@@ -1,7 +1,7 @@
 """Delta's jars: local ones where they are named or were fetched before, else Spark's own resolver.
 
 `python -m jobs.jars` (part of `make setup`) fetches them once into Spark's Ivy cache and notes their paths, so that
-every later start needs no network.
+every later start needs no network. It runs while other packages are still being installed, and needs none but pyspark.
 
 One jar more is fetched where it can be had: Hadoop without its native library starts a `chmod` for every file and
 folder that it makes on a local disk, which is most of what a small file costs; `LOCAL_FILES` sets permissions itself.
@@ -12,42 +12,62 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobs.session import DELTA_PACKAGE
-from kdsl import config
-from kdsl.config import Settings
 from kdsl.errors import ConfigError, KdslError
+
+if TYPE_CHECKING:
+    from kdsl.config import Settings
 
 LOCAL_FILES = "com.globalmentor:hadoop-bare-naked-local-fs:0.1.0"
 _LOCAL_FILES_CLASS = "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem"
 
 NOTED = Path(__file__).resolve().parent.parent / ".cache" / "delta-jars.txt"
-_PROBE = "import pyspark.sql as s; b=s.SparkSession.builder.getOrCreate(); print('JARS', b.conf.get('spark.jars'))"
+_PROBE = """\
+from pyspark.java_gateway import launch_gateway
+
+print("JARS", launch_gateway().jvm.System.getProperty("spark.jars"))
+"""
 
 
-def spark_options(settings: Settings) -> dict[str, str]:
+def spark_options(settings: "Settings") -> dict[str, str]:
     """`spark.jars` where local jars are known, else `spark.jars.packages`.
 
     Raises:
         ConfigError: a jar that the configuration names is not there.
     """
-    if settings.spark.jars:
-        named = settings.spark.jars.split(",")
-        missing = [jar for jar in named if "://" not in jar and not Path(jar).is_file()]
-        if missing:
-            raise ConfigError(
-                f"spark.jars (or KDSL_JARS): {', '.join(missing)} is no file; name the jars of {DELTA_PACKAGE} "
-                "and what it needs, separated by commas, or leave it empty to have Spark fetch them."
-            )
-        return {"spark.jars": settings.spark.jars, **_local_files(settings, named)}
-    if NOTED.is_file():
-        packages, *jars = NOTED.read_text().split() or [""]
-        if packages.split(",")[0] == DELTA_PACKAGE and all(Path(jar).is_file() for jar in jars):
-            return {"spark.jars": ",".join(jars), **_local_files(settings, jars)}
-    return {"spark.jars.packages": DELTA_PACKAGE}
+    jars = _there(settings.spark.jars) if settings.spark.jars else _noted()
+    if not jars:
+        return {"spark.jars.packages": DELTA_PACKAGE}
+    return {"spark.jars": ",".join(jars), **_local_files(settings, jars)}
 
 
-def _local_files(settings: Settings, jars: Sequence[str]) -> dict[str, str]:
+def _there(named: str) -> list[str]:
+    """The jars of a list separated by commas; raises ConfigError if one is no file."""
+    jars = named.split(",")
+    missing = [jar for jar in jars if "://" not in jar and not Path(jar).is_file()]
+    if missing:
+        raise ConfigError(
+            f"spark.jars (or KDSL_JARS): {', '.join(missing)} is no file; name the jars of {DELTA_PACKAGE} "
+            "and what it needs, separated by commas, or leave it empty to have Spark fetch them."
+        )
+    return jars
+
+
+def _noted() -> list[str]:
+    """The jars that were fetched before; empty if there are none, or not all, or those of another Delta."""
+    packages, *jars = (NOTED.read_text().split() if NOTED.is_file() else []) or [""]
+    fit = packages.split(",")[0] == DELTA_PACKAGE and all(Path(jar).is_file() for jar in jars)
+    return jars if fit else []
+
+
+def _note(packages: str, jars: Sequence[str]) -> None:
+    NOTED.parent.mkdir(parents=True, exist_ok=True)
+    NOTED.write_text("\n".join([packages, *jars]) + "\n")
+
+
+def _local_files(settings: "Settings", jars: Sequence[str]) -> dict[str, str]:
     """The settings by which a session on this machine alone makes its files without a process each."""
     name = LOCAL_FILES.split(":")[1]
     own = "spark.driver.extraClassPath"  # Hadoop looks for the class before Spark has added its jars
@@ -112,13 +132,13 @@ def fetch() -> list[str]:
         line = next((line for line in done.stdout.splitlines() if line.startswith("JARS ")), None)
         if done.returncode == 0 and line is not None:
             jars = [jar.removeprefix("file://") for jar in line.removeprefix("JARS ").split(",")]
-            NOTED.write_text("\n".join([packages, *jars]) + "\n")
+            _note(packages, jars)
             return jars
     tail = "\n".join(output.splitlines()[-15:])
     raise KdslError(advice(output) or f"Delta's jars could not be fetched:\n{tail}")
 
 
-def known(settings: Settings) -> dict[str, str]:
+def known(settings: "Settings") -> dict[str, str]:
     """`spark_options` with local jars; where none are known they are fetched first.
 
     Raises:
@@ -135,11 +155,10 @@ def known(settings: Settings) -> dict[str, str]:
 def main() -> int:
     """Fetch the jars, unless they are named in KDSL_JARS or known already; note where they are for later starts."""
     try:
-        settings = config.load(environment={"KDSL_JARS": os.environ.get("KDSL_JARS", "")})
-        known(settings)
-        if settings.spark.jars:
-            NOTED.parent.mkdir(parents=True, exist_ok=True)
-            NOTED.write_text("\n".join([DELTA_PACKAGE, *settings.spark.jars.split(",")]) + "\n")
+        if named := os.environ.get("KDSL_JARS"):
+            _note(DELTA_PACKAGE, _there(named))
+        elif not _noted():
+            fetch()
     except KdslError as error:
         print(error, file=sys.stderr)
         return error.exit_status

@@ -4,10 +4,10 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from kdsl.config import Settings
-
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+    from kdsl.config import Settings
 
 # Classes that pyspark names without their package. At each use py4j would try one imported package after another, and
 # look for what is not there in every jar.
@@ -19,7 +19,7 @@ NAMED = (
 DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
 
 
-def conf(settings: Settings) -> dict[str, str]:
+def conf(settings: "Settings") -> dict[str, str]:
     """The Spark settings of a job, without master and jars, which spark-submit takes itself."""
     spark = settings.spark
     local = spark.master.startswith("local[")
@@ -53,7 +53,7 @@ def conf(settings: Settings) -> dict[str, str]:
     }
 
 
-def build(settings: Settings, name: str) -> "SparkSession":
+def build(settings: "Settings", name: str) -> "SparkSession":
     """The session of a job; an active one is returned as it is.
 
     Outside spark-submit (tests, notebooks, benches) it also names master and jars.

@@ -142,6 +142,12 @@ def test_jars_named_at_set_up_are_noted_and_nothing_is_fetched(tmp_path: Path, m
     assert jars.main() == ConfigError.exit_status
 
 
+def test_jars_are_fetched_while_packages_are_still_being_installed() -> None:
+    asked = "import sys, jobs.jars; print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True, timeout=60)
+    assert not {"pydantic", "yaml", "omegaconf", "pyarrow", "numpy"} & set(told.stdout.split())
+
+
 def test_a_job_without_jars_fetches_them_and_says_what_stands_in_the_way(tmp_path: Path, monkeypatch, capsys) -> None:
     printed = ":: download failed: io.delta#delta-storage;4.4.0 :: local-m2-cache"
     monkeypatch.setattr(jars, "NOTED", tmp_path / "jars.txt")
