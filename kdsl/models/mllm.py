@@ -9,7 +9,6 @@ Text-only causal models and the Qwen2-VL family go through the same code.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,11 +22,12 @@ from kdsl.models import batching, checkpoint, int8, memory, packed, positions, p
 from kdsl.models.ahead import Coming, ahead
 from kdsl.models.batching import Batch, Encoded, collate
 from kdsl.models.model_settings import ModelSettings
-from kdsl.models.pixels import Decoder, Pixels, Scaled, Sizes, finished
+from kdsl.models.pixels import Decoder, Pixels, Scaled, Sizes
 from kdsl.models.plan import Plan, planned
 from kdsl.models.prefix import Prefix
 from kdsl.models.prompt import Limits, Prompter
 from kdsl.models.sight import Patches
+from kdsl.models.windows import Window, decoded
 from kdsl.taxonomy import Task
 
 KEPT = 16  # shared parts kept with their key-value cache
@@ -50,15 +50,6 @@ class Ready:
     items: tuple[Encoded, ...]
     batch: Batch
     patches: Patches | None
-
-
-@dataclass(frozen=True)
-class Window:
-    """Items in a row that are sorted by length together, their decoded pictures, and what is wrong with others."""
-
-    rows: range
-    pictures: Mapping[str, Scaled]
-    bad: Mapping[str, BadRow] = field(default_factory=dict)
 
 
 class Scorer:
@@ -124,7 +115,8 @@ class Scorer:
             ConfigError: see `plan`.
             RuntimeError: the model itself failed; nothing is hidden.
         """
-        return self._scored(task, items, self._windows(items, contents), reuse_prefix=reuse_prefix)
+        windows = decoded(items, contents, self.settings.window, self._decoder)
+        return self._scored(task, items, windows, reuse_prefix=reuse_prefix)
 
     def score_decoded(self, task: Task, items: Sequence[Item], pictures: Mapping[str, Scaled]) -> Scored:
         """The same as `score` for pictures that are decoded and scaled already."""
@@ -161,23 +153,6 @@ class Scorer:
     def forget(self) -> None:
         """Drop every shared part that was run: the weights have changed."""
         self._prefixes.clear()
-
-    def _windows(self, items: Sequence[Item], contents: Mapping[str, bytes]) -> Iterator[Window]:
-        """Windows with their pictures, those of the next one being decoded meanwhile."""
-        size = self.settings.window
-        windows = [range(at, min(at + size, len(items))) for at in range(0, len(items), size)]
-        coming = self._start(items, windows[0], contents) if windows else {}
-        for nth, window in enumerate(windows):
-            pictures, bad = finished(coming)
-            if nth + 1 < len(windows):
-                coming = self._start(items, windows[nth + 1], contents)
-            yield Window(window, pictures, bad)
-
-    def _start(
-        self, items: Sequence[Item], window: range, contents: Mapping[str, bytes]
-    ) -> "dict[str, Future[Scaled]]":
-        names = {picture.sha256 for at in window for picture in items[at].pictures}
-        return self._decoder.start(sorted(names), contents)
 
     def _scored(self, task: Task, items: Sequence[Item], windows: Iterator[Window], *, reuse_prefix: bool) -> Scored:
         import torch
@@ -257,8 +232,9 @@ class Scorer:
         middle = len(ready.rows) // 2
         for part in (slice(None, middle), slice(middle, None)):
             items = ready.items[part]
-            batch = positions.placed(self.loaded.model, collate(items, self.pad), _of(ready.patches, items))
-            yield Ready(ready.rows[part], items, batch, _of(ready.patches, items))
+            batch = collate(items, self.pad)
+            patches = ready.patches.some(batch.pictures) if ready.patches and batch.pictures else None
+            yield Ready(ready.rows[part], items, positions.placed(self.loaded.model, batch, patches), patches)
 
     def _forward(self, asked: Plan, ready: Ready, counts: "Counter[str]", reuse_prefix: bool) -> Coming:
         import torch
@@ -298,20 +274,3 @@ class Scorer:
                 self._prefixes.pop(next(iter(self._prefixes)))
             self._prefixes[shared] = prefix.run(self.loaded.model, shared)
         return self._prefixes[shared]
-
-
-def _of(patches: Patches | None, items: Sequence[Encoded]) -> Patches | None:
-    """Of the pictures that are cut up, those of some items."""
-    import torch
-
-    wanted = {name for item in items for name in item.pictures}
-    if patches is None or not wanted:
-        return None
-    parts = torch.split(patches.pixels, patches.grid.prod(1).tolist())
-    kept = [at for at, name in enumerate(patches.names) if name in wanted]
-    return replace(
-        patches,
-        names=tuple(patches.names[at] for at in kept),
-        pixels=torch.cat([parts[at] for at in kept]),
-        grid=patches.grid[kept],
-    )

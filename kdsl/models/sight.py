@@ -1,6 +1,7 @@
 """What a model of the Qwen2-VL family sees: pictures cut into patches, and what its vision part makes of them."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kdsl.models import fast
@@ -30,6 +31,19 @@ class Patches:
     pixels: "torch.Tensor"
     grid: "torch.Tensor"
     tones: Tones
+
+    def some(self, names: Collection[str]) -> "Patches":
+        """Those of the named pictures alone, in the order that they have here; one at least."""
+        import torch
+
+        parts = torch.split(self.pixels, self.grid.prod(1).tolist())
+        kept = [at for at, name in enumerate(self.names) if name in names]
+        return replace(
+            self,
+            names=tuple(self.names[at] for at in kept),
+            pixels=torch.cat([parts[at] for at in kept]),
+            grid=self.grid[kept],
+        )
 
     def values(self, device: "torch.device", dtype: "torch.dtype") -> "torch.Tensor":
         """What the vision part is given, (patches, 3 * frames * side * side): bytes travel, numbers are made there."""

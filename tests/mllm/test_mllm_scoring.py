@@ -15,6 +15,7 @@ from kdsl.models.mllm import Scorer
 from kdsl.models.model_settings import ModelSettings
 from kdsl.models.pixels import Decoder
 from kdsl.models.positions import positions_of
+from kdsl.models.windows import decoded
 from tests.mllm.conftest import picture
 
 CLOSE = 1e-4
@@ -208,7 +209,7 @@ def test_the_shared_part_is_run_once_for_many_batches(settings, scorer, intent, 
     assert len(ran) == 4
 
 
-def test_the_model_does_not_wait_for_the_next_window_s_pictures(settings, scorer, pictures, contents):
+def test_the_model_does_not_wait_for_the_next_window_s_pictures(scorer, pictures, contents):
     went_on, waited = Event(), []
 
     class Held(Decoder):
@@ -221,16 +222,14 @@ def test_the_model_does_not_wait_for_the_next_window_s_pictures(settings, scorer
             self.held = True
             return coming
 
-    many = Scorer(scorer.loaded, settings.model_copy(update={"window": len(pictures) // 2 + 1}))
-    many._decoder = Held(many.pixels, 4)
-    windows = many._windows(pictures, contents)
+    windows = decoded(pictures, contents, len(pictures) // 2 + 1, Held(scorer.pixels, 4))
     next(windows)
     went_on.set()
     next(windows)
     assert waited == [True]  # and not after five seconds
 
 
-def test_the_next_window_is_being_decoded_before_the_model_sees_this_one(settings, scorer, pictures, contents):
+def test_the_next_window_is_being_decoded_before_the_model_sees_this_one(scorer, pictures, contents):
     begun = []
 
     class Told(Decoder):
@@ -238,10 +237,8 @@ def test_the_next_window_is_being_decoded_before_the_model_sees_this_one(setting
             begun.append(list(names))
             return super().start(names, contents)
 
-    many = Scorer(scorer.loaded, settings.model_copy(update={"window": 2}))
-    many._decoder = Told(many.pixels, 2)
     windows = [sorted({one.pictures[0].sha256 for one in pictures[at : at + 2]}) for at in range(0, len(pictures), 2)]
-    for nth, window in enumerate(many._windows(pictures, contents)):
+    for nth, window in enumerate(decoded(pictures, contents, 2, Told(scorer.pixels, 2))):
         assert sorted(window.pictures) == windows[nth]
         assert begun == windows[: nth + 2]
     assert nth == len(windows) - 1 == 3
