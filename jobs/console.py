@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
+from kdsl.text import shown
 from kdsl.traces import on_purpose, without_words
 
 out = Console(highlight=False, soft_wrap=True)
@@ -20,7 +22,17 @@ Tasks = Callable[[], tuple[int, int]]
 
 def say(text: str) -> None:
     """One line for the reader, printed as it is."""
-    out.print(text, markup=False)
+    out.print(plain(text))
+
+
+def complain(text: str) -> None:
+    """The same among the errors."""
+    err.print(plain(text))
+
+
+def plain(text: str) -> Text:
+    """Text that may be a stranger's: no markup, and no character that steers a terminal."""
+    return Text("".join(shown(c) if c not in "\n\t" else c for c in text))
 
 
 @contextmanager
@@ -66,16 +78,15 @@ def _looking(name: str, tasks: Tasks, show: Callable[[str], None], every: float)
 def fail(error: BaseException, log_dir: str, job: str) -> int:
     """Print one paragraph about a failed job, put the stack trace in a file, and give the exit status."""
     if isinstance(error, KeyboardInterrupt):
-        err.print(f"{job}: stopped. Run the same command again to go on where it stopped.", markup=False)
+        complain(f"{job}: stopped. Run the same command again to go on where it stopped.")
         return 130
     trace = _write_trace(error, log_dir, job)
     if (meant := on_purpose(error)) is not None:
-        err.print(f"{job}: {meant}", markup=False)
+        complain(f"{job}: {meant}")
         return meant.exit_status
-    err.print(
+    complain(
         f"{job} failed: {reason(error)}. The stack trace is in {trace}; run the same command again once the cause is "
-        "gone: finished work is kept.",
-        markup=False,
+        "gone: finished work is kept."
     )
     return 1
 
@@ -98,6 +109,6 @@ def _write_trace(error: BaseException, log_dir: str, job: str) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(without_words(error), encoding="utf-8", errors="replace")
     except OSError as cause:
-        err.print(without_words(error), markup=False)
+        complain(without_words(error))
         return f"the lines above ({path} cannot be written: {cause.strerror})"
     return str(path)

@@ -37,8 +37,17 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
     release = registry.find(lake, settings, args.release)
     report = evaluate(lake, settings, release, args.split)
     if args.json:
-        Path(args.json).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.json).write_text(json.dumps(report, ensure_ascii=False, indent=2), encoding="utf-8")
+        _write(Path(args.json), report)
+
+
+def _write(file: Path, report: dict[str, Any]) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(report, ensure_ascii=False, indent=2), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"--json: {file} cannot be written ({error.strerror}); name a file in a folder you own."
+        ) from error
 
 
 def evaluate(lake: Lake, settings: Settings, release: Release, split: str) -> dict[str, Any]:
@@ -67,7 +76,7 @@ def evaluate(lake: Lake, settings: Settings, release: Release, split: str) -> di
             f"with gold are {', '.join(splits) or 'none'}. Ingest held-out gold with --split {split}."
         )
     # What analysts read is the promoted release's: a candidate is scored on what it would have said.
-    into = "labels" if release.manifest.release_id == registry.promoted(lake) else "shadow_labels"
+    into = "labels" if release.manifest.release_id in registry.history(lake)[:1] else "shadow_labels"
     label(lake, settings, release, Days(first, last), only=wanted.select("item_id", "task"), into=into)
     labels = lake.df(into).where(F.col("release_id") == release.manifest.release_id)
     scored = wanted.join(labels, ["item_id", "task", "event_date"], "left").cache()

@@ -39,7 +39,7 @@ def main() -> int:
     try:
         words = command(sys.argv[1:])
     except KdslError as error:
-        console.err.print(f"{' '.join(sys.argv[1:2])}: {error}", markup=False)
+        console.complain(f"{' '.join(sys.argv[1:2])}: {error}")
         return error.exit_status
     path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH")) if p)
     environment = {**jars.environment(), "PYTHONPATH": path}

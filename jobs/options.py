@@ -20,6 +20,17 @@ def add_range(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--to", dest="end", metavar="D", type=day, required=required, help="last day, included")
 
 
+def count(text: str) -> int:
+    """A whole number from 0 on.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
+    return int(text)
+
+
 def day(text: str) -> date:
     """A day written YYYY-MM-DD.
 

@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", metavar="ID", help="releases (default: the promoted one; verify: all)")
     parser.add_argument("--force", action="store_true", help="promote although it is worse; needs --why")
     parser.add_argument("--why", metavar="TEXT", default="", help="the reason, kept in the table releases")
-    parser.add_argument("--shown", metavar="N", type=int, default=5, help="diff: ids shown of each pair of labels (5)")
+    parser.add_argument(
+        "--shown", metavar="N", type=options.count, default=5, help="diff: ids shown of each pair of labels (5)"
+    )
     options.add_range(parser, required=False)
 
 
@@ -40,14 +42,14 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
 
 
 def _list(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:  # noqa: ARG001 - every action's form
+    _without_ids(args)
     tonight = registry.history(lake)[:1]
     for row in sorted(lake.df("releases").collect(), key=lambda row: row["created_at"]):
         told = ", ".join(f"{task} {score:.3f}" for task, score in sorted(registry.fused_scores(row).items()))
         promoted = f"promoted {row['promoted_at']:%Y-%m-%d %H:%M}" if row["promoted_at"] else "never promoted"
         mark = "*" if row["release_id"] in tonight else " "
-        console.say(
-            f"{row['release_id']} {mark} made {row['created_at']:%Y-%m-%d %H:%M}, {promoted}, {told}; {row['reason']}"
-        )
+        made = f"{row['created_at']:%Y-%m-%d %H:%M}"
+        console.say(f"{row['release_id']} {mark} made {made}, {promoted}, {told}; {row['reason']}")
     console.say("* labels tonight; figures are held-out weighted F1")
 
 
@@ -69,6 +71,11 @@ def _show(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
                 console.say(f"  {task:<8} large is asked of {fusion.cascade.share:.0%} of items at most")
 
 
+def _without_ids(args: argparse.Namespace, instead: str = "") -> None:
+    if args.ids:
+        raise ConfigError(f"release {args.action}: {', '.join(args.ids)} is too much, it takes no release{instead}.")
+
+
 def _missed(loss: Score | None) -> str:
     """What the pool loses without a voter; nothing where no release knows."""
     return f"  the pool loses {loss.signed} without it" if loss else ""
@@ -77,10 +84,8 @@ def _missed(loss: Score | None) -> str:
 def _diff(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
     if len(args.ids) not in (1, 2):
         raise ConfigError("release diff: name one release (against tonight's) or two, the older first.")
-    if args.shown < 0:
-        raise ConfigError(f"--shown: {args.shown} is below 0; give the number of ids to show of each pair of labels.")
     days = options.days_if_given(args)
-    ids = [*[registry.promoted(lake)][: 2 - len(args.ids)], *args.ids]
+    ids = args.ids if len(args.ids) == 2 else [registry.promoted(lake), *args.ids]
     look = registry.find if days else registry.opened  # rows are counted of tonight's labels alone
     old, new = (look(lake, settings, release_id) for release_id in ids)
     for line in difference(old, new) or ["no difference"]:
@@ -100,9 +105,8 @@ def _diff(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
             shown = ", ".join([*ids[: args.shown], *(["..."] if len(ids) > args.shown else [])])
             console.say(f"  {count:5d} {task}: {one or 'abstained'} -> {other or 'abstained'} ({shown})")
         if unknown:
-            console.say(
-                f"  {unknown} items lack votes of one of the two: label --shadow {new.manifest.release_id} first"
-            )
+            first = f"label --shadow {new.manifest.release_id} first"
+            console.say(f"  {unknown} items lack votes of one of the two: {first}")
 
 
 def _promote(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
@@ -120,6 +124,7 @@ def _promote(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
 
 
 def _rollback(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
+    _without_ids(args, f"; to have a certain release label, `release promote {args.ids[0]}`" if args.ids else "")
     past = registry.history(lake)
     if len(past) < 2:
         raise ReleaseError(

@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> list[argparse.ArgumentPars
     leaves["diff"].add_argument("new", metavar="NEW", nargs="?", help="id of another (default: the promoted one)")
     leaves["diff"].add_argument(
         "--rows",
-        type=int,
+        type=options.count,
         default=2_000,
         metavar="N",
         help="rows asked of the models where votes are not stored, by hash of the id (default: 2000)",

@@ -44,8 +44,8 @@ def show(report: dict[str, Any], called: Mapping[str, str]) -> None:
     for task, found in report["tasks"].items():
         for who, f in [("fused", found), *((v, by[task]) for v, by in report["voters"].items() if task in by)]:
             table.add_row(
-                task,
-                f"{who} ({called[who]})" if who in called else who,
+                console.plain(task),
+                console.plain(f"{who} ({called[who]})" if who in called else who),
                 _ranged(f["weighted_f1"], f["low"], f["high"]),
                 f"{f['macro_f1']:.3f}",
                 f"{f['accuracy']:.3f}",
@@ -55,7 +55,9 @@ def show(report: dict[str, Any], called: Mapping[str, str]) -> None:
     by_label = Table("task", "label", "F1", "n", title="By label, 95 % intervals")
     for task, found in report["tasks"].items():
         for name, f in sorted(found["labels"].items(), key=lambda pair: -pair[1]["n"]):
-            by_label.add_row(task, name, _ranged(f["f1"], f["low"], f["high"]), str(f["n"]))
+            by_label.add_row(
+                console.plain(task), console.plain(name), _ranged(f["f1"], f["low"], f["high"]), str(f["n"])
+            )
     console.out.print(by_label)
     for task, found in report["tasks"].items():
         macro, accuracy = _ranged(found["macro_f1"], *found["macro_f1_interval"]), found["accuracy"]

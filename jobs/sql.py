@@ -4,9 +4,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from rich.table import Column, Table
-from rich.text import Text
 
-from jobs import console
+from jobs import console, options
 from jobs.lake import Lake
 from jobs.tables import TABLES
 from kdsl.config import Settings
@@ -21,7 +20,9 @@ SUMMARY = 'one query over the lake\'s tables by name: sql --lake L "SELECT ..."'
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The job's own options."""
     parser.add_argument("query", metavar="QUERY", help=f"over {', '.join(TABLES)} and current_metrics")
-    parser.add_argument("--rows", type=int, default=100, metavar="N", help="rows shown at most (default: 100)")
+    parser.add_argument(
+        "--rows", type=options.count, default=100, metavar="N", help="rows shown at most (default: 100)"
+    )
     parser.add_argument("--csv", action="store_true", help="print CSV instead of a table, every row")
 
 
@@ -59,9 +60,9 @@ def views(lake: Lake) -> None:
 def show(frame: "DataFrame", most: int) -> None:
     """Print the first `most` rows as a table."""
     rows = frame.limit(most + 1).collect()
-    table = Table(*(Column(Text(name)) for name in frame.columns))
+    table = Table(*(Column(console.plain(name)) for name in frame.columns))
     for row in rows[:most]:
-        table.add_row(*(Text(_cell(value)) for value in row))  # a cell is data, not markup
+        table.add_row(*(console.plain(_cell(value)) for value in row))
     console.out.print(table)
     if len(rows) > most:
         console.say(f"the first {most} rows; more with --rows N, all with --csv")

@@ -122,7 +122,7 @@ class FitSettings(_Section):
 class LabelSettings(_Section):
     """How items are labelled."""
 
-    chunk_rows: int = Field(200_000, ge=1, description="items predicted between two commits")
+    chunk_rows: int = Field(200_000, ge=1, description="items predicted between two commits, but a whole day at least")
     perceive_chunk: int = Field(200, ge=1, description="pictures read between two commits; what a kill can cost")
     batch_rows: int = Field(256, ge=1, description="rows of one Arrow batch in the predict stage")
     retries: int = Field(8, ge=0, description="tries again after a concurrent writer won")

@@ -4,7 +4,7 @@ import hashlib
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,6 @@ MOST = 20_000_000  # bytes of a file that is read from a folder
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 
 _ORIENTATION = 0x0112  # EXIF tag: how the camera was held, 1 (upright) to 8
-_LOCK = threading.Lock()
 
 
 def sha256(content: bytes) -> str:
@@ -61,7 +60,7 @@ def decode(content: bytes, *, max_bytes: int, max_pixels: int) -> "Image":
         raise BadRow(ErrorCode.IMAGE_TOO_LARGE, f"the picture has {len(content):,} bytes; at most {max_bytes:,} go in")
     from PIL import Image
 
-    with _own_limits():
+    with _DECODING:
         try:
             with Image.open(BytesIO(content), formats=FORMATS) as image:
                 width, height = image.size
@@ -81,10 +80,10 @@ def decode(content: bytes, *, max_bytes: int, max_pixels: int) -> "Image":
 @contextmanager
 def _own_limits() -> Iterator[None]:
     # Both are globals of Pillow that any library may set. Ours count instead: the size is checked above, by the
-    # header, and half a picture is no picture. The lock keeps threads from restoring each other's values.
+    # header, and half a picture is no picture.
     from PIL import Image, ImageFile
 
-    with _LOCK, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
         Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = None, False
@@ -92,6 +91,28 @@ def _own_limits() -> Iterator[None]:
             yield
         finally:
             Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+class _Decoding:
+    """What threads that decode side by side enter: the first one in sets our limits, the last one out restores."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._limits = threading.Lock(), 0, ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._limits.enter_context(_own_limits())
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._limits.close()
+
+
+_DECODING = _Decoding()
 
 
 def _upright_rgb(image: "Image") -> "Image":

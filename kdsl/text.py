@@ -14,3 +14,8 @@ def normalise(text: str) -> str:
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
     return _SPACE.sub(" ", _DIGIT.sub("0", folded)).strip()
+
+
+def shown(text: str) -> str:
+    """The text with a mark for each character that cannot be seen or would turn the words around it."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

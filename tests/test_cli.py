@@ -114,6 +114,15 @@ def test_a_local_driver_has_one_thread_for_its_small_matrices(monkeypatch, maste
     assert given.get("OMP_NUM_THREADS") == threads
 
 
+@pytest.mark.parametrize(
+    "words", [("release", "diff", "a", "--shown"), ("rules", "diff", "a", "--rows"), ("sql", "q", "--rows")]
+)
+def test_a_number_of_rows_below_0_is_refused(launched, words) -> None:
+    status, _, told = launched(*words, "-1", "--lake", "l")
+    assert status == ConfigError.exit_status
+    assert f"{words[-1]}: '-1' is no whole number from 0 on" in told
+
+
 def test_spark_settings_reach_spark_submit() -> None:
     given = ["--set", "spark.conf.spark.executor.memory=3g", "--set", "spark.conf.spark.driver.extraJavaOptions=-Xss8m"]
     words = launch.command(["fit", *given])

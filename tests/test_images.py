@@ -4,11 +4,14 @@ import hashlib
 import os
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from threading import Barrier
 
 import pytest
 from PIL import Image, ImageFile
 
+from kdsl import images
 from kdsl.errors import BadRow, ErrorCode
 from kdsl.images import FORMATS, decode, sha256, stored
 
@@ -68,6 +71,22 @@ def test_truncated_is_refused_whatever_another_library_set(monkeypatch):
     content = noise("JPEG")
     assert code_of(content[: len(content) // 2]) is ErrorCode.IMAGE_TRUNCATED
     assert ImageFile.LOAD_TRUNCATED_IMAGES is True
+
+
+def test_threads_decode_side_by_side_under_the_same_limits(monkeypatch):
+    both, true = Barrier(2), images._upright_rgb
+
+    def met(image):
+        both.wait(20)
+        assert Image.MAX_IMAGE_PIXELS is None
+        return true(image)
+
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 12)
+    monkeypatch.setattr(images, "_upright_rgb", met)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: decode(encode(), **LIMITS).size, range(6)))
+    assert found == [(40, 30)] * 6
+    assert Image.MAX_IMAGE_PIXELS == 12
 
 
 @pytest.mark.parametrize("others", [None, 1, 10**12])

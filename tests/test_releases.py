@@ -155,8 +155,24 @@ def test_diff_counts_the_rows_that_would_change_without_a_model(night: Shop, oth
         do(night, "diff")
     with pytest.raises(ConfigError, match="--from and --to belong together"):
         do(night, "diff", other.manifest.release_id, start=night.days.start)
-    with pytest.raises(ConfigError, match="--shown: -1 is below 0"):
-        do(night, "diff", other.manifest.release_id, shown=-1)
+
+
+def test_releases_are_compared_and_scored_where_none_is_at_work_yet(night: Shop, other: Release, monkeypatch) -> None:
+    one, two = night.release.manifest.release_id, other.manifest.release_id
+    alike = do(night, "diff", one, two)
+    monkeypatch.setattr(registry, "history", lambda _: [])
+    assert do(night, "diff", one, two) == alike
+    with pytest.raises(ReleaseError, match="learn one first"):
+        do(night, "diff", two)
+
+
+def test_what_takes_no_release_says_so_and_changes_nothing(night: Shop, other: Release) -> None:
+    before, given = registry.history(night.lake), other.manifest.release_id
+    with pytest.raises(ConfigError, match=f"rollback: {given} is too much.*`release promote {given}`"):
+        do(night, "rollback", given)
+    with pytest.raises(ConfigError, match=f"list: {given} is too much"):
+        do(night, "list", given)
+    assert registry.history(night.lake) == before
 
 
 def test_diff_lists_as_many_ids_of_a_pair_as_are_asked_for(night: Shop, other: Release) -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pytest
 
-from jobs import console, ledger, run, session
+from jobs import console, ledger, run, scores, session
 from kdsl.errors import ConfigError, LostToConcurrentWriter, ReleaseError, TooMuchBadInput
 from udfs.unquoted import unquoted
 
@@ -104,3 +104,18 @@ def test_spark_is_asked_how_far_it_is(spark):
     work.join()
     assert max(of for _, of in seen) == 2
     assert all(done <= of for done, of in seen)
+
+
+def test_what_strangers_write_neither_steers_a_terminal_nor_vanishes_as_markup(capsys) -> None:
+    console.say("a\x1b]52;c;x\x07b [bold]c\nd")
+    assert capsys.readouterr().out == "a\ufffd]52;c;x\ufffdb [bold]c\nd\n"
+    f1 = {"weighted_f1": 1, "low": 1, "high": 1, "macro_f1": 1, "macro_f1_interval": [1, 1], "accuracy": 1, "n": 3}
+    names = {
+        "refund [partial]": {"f1": 1, "low": 1, "high": 1, "n": 2},
+        "a[/or]\x1b[31m": {"f1": 1, "low": 1, "high": 1, "n": 1},
+    }
+    task = {**f1, "accuracy_interval": [1, 1], "labels": names, "confused": []}
+    scores.show({"tasks": {"intent": task}, "voters": {}, "overall_weighted_f1": 1}, {})
+    shown = capsys.readouterr().out
+    assert "refund [partial]" in shown
+    assert "a[/or]\ufffd[31m" in shown

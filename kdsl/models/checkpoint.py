@@ -101,12 +101,17 @@ def sees(path: str, *, allow_download: bool = False) -> bool:
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 that tells base models apart: configuration, tokenizer, and of each shard its header, edges and size."""
+    """SHA-256 that tells base models apart: configuration, tokenizer, and of each shard its header, edges and size.
+
+    Raises:
+        ConfigError: a shard is damaged or cut off.
+    """
     digest = hashlib.sha256()
     for name in ("config.json", "tokenizer.json"):
         file = folder / name
         digest.update(name.encode() + (hashlib.sha256(file.read_bytes()).digest() if file.exists() else b""))
     for shard in _shards(folder):
+        _whole(shard)  # it may be the pointer that git leaves of a large file
         size = shard.stat().st_size
         with shard.open("rb") as stream:
             head = stream.read(8)

@@ -3,6 +3,8 @@
 import html
 from collections.abc import Iterable
 
+from kdsl.text import shown
+
 
 class Markup(str):
     """Text that is markup already."""
@@ -45,11 +47,6 @@ def joined(*children: Child) -> Markup:
 def named(text: str) -> Markup:
     """A name that may break after its underscores."""
     return Markup(joined(text).replace("_", "_<wbr>"))
-
-
-def shown(text: str) -> str:
-    """The text with a mark for each character that cannot be seen or would turn the words around it."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _number(value: str | float) -> str:

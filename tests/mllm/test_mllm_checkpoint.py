@@ -66,6 +66,13 @@ def test_weights_cut_off_are_refused(copy, share):
     _refused(copy, "damaged or cut off.*copy it again")
 
 
+def test_what_git_leaves_of_large_weights_has_no_fingerprint(copy):
+    pointer = b"version https://git-lfs.example/spec/v1\noid sha256:4d7a\nsize 4437\n"
+    (copy / "model.safetensors").write_bytes(pointer)
+    with pytest.raises(ConfigError, match=r"damaged or cut off.*copy it again"):
+        checkpoint.fingerprint(copy)
+
+
 def test_a_checkpoint_without_some_weights_is_refused(copy):
     from safetensors.torch import load_file, save_file
 
