@@ -97,7 +97,7 @@ def from_json(text: str) -> Picture:
     """The reverse of `to_json`, without the picture's file."""
     row = json.loads(text)
     thumbnail = bytes.fromhex(row["thumbnail"]) if row["thumbnail"] else None
-    return picture_of(row | {"thumbnail": thumbnail, "content": None, "path": None})
+    return picture_of(row | {"thumbnail": thumbnail, "content": None, "path": None, "image_id": None})
 
 
 def score(of: Task, items: Sequence[Item], gold: Sequence[str], folds: int, seeds: int) -> list[Estimate]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from jobs.lake import Lake
 from jobs.options import Days
 from kdsl.arrow import ITEM, PICTURE
+from kdsl.errors import ErrorCode
 from kdsl.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -93,8 +94,9 @@ def with_pictures(
     """The rows that voters see: item_id, task, event_date, input_hash, turns, pictures in the order of the turns.
 
     Beside them `again`, where `wanted` tells it (`jobs.pending`).
-    `pictures` is what `shown` says of them; None: not one of them shows a picture. Only items of the tasks `looked_at`
-    carry the files of their pictures, or where these lie.
+    `pictures` is what `shown` says of them; None: not one of them shows a picture. One that this reader never
+    read has the code IMAGE_MISSING; one that never came in is left out. Only items of the tasks `looked_at` carry the
+    files of their pictures, or where these lie.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.pandas.types import from_arrow_type
@@ -107,11 +109,13 @@ def with_pictures(
         lake.df("image_features")
         .where(F.col("reader_version") == reader_version)
         .dropDuplicates(["sha256"])  # two jobs at once may have read the same picture
-        .select("sha256", "width", "height", "lines", "error_code", "thumbnail")
+        .select("sha256", "width", "height", "lines", "error_code", "thumbnail", F.lit(True).alias("read"))
     )
+    code = F.when(F.col("read"), F.col("error_code")).otherwise(ErrorCode.IMAGE_MISSING.value)
     gathered = (
-        _with_files(lake, pictures, list(looked_at))
-        .join(read, "sha256")
+        _with_files(lake, pictures.where(F.col("sha256").isNotNull()), list(looked_at))
+        .join(read, "sha256", "left")
+        .withColumn("error_code", code)
         .withColumn("picture", F.struct(*PICTURE.names))
         .groupBy("item_id", "task")
         .agg(F.array_sort(F.collect_list(F.struct("place", "picture"))).alias("placed"))

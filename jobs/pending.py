@@ -7,6 +7,7 @@ from jobs.items import TARGET
 from jobs.lake import Lake
 from kdsl.errors import ErrorCode
 from kdsl.release import Release
+from kdsl.unseen import MARK
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -26,7 +27,8 @@ class Found(NamedTuple):
 
 
 def pending(lake: Lake, release_id: str, wanted: "DataFrame", days: "Column", table: str = "labels") -> "DataFrame":
-    """The targets in `wanted` that this release has not labelled in `table`; `again`: its fault there may pass.
+    """The targets in `wanted` that this release has not labelled in `table`; `again`: its fault there may pass, or a
+    picture that it was labelled without may be back.
 
     A row that is not `again` differs from whatever the table holds of it.
     """
@@ -58,8 +60,9 @@ def _stored(lake: Lake, release_id: str, days: "Column", table: str) -> "DataFra
     rows = lake.df(table).where(days)
     if table != "labels":  # there each release has a row of its own
         rows = rows.where(F.col("release_id") == release_id)
-    passing = F.coalesce(F.col("error_code").isin(*PASSING), F.lit(False)).alias("passing")
-    return rows.select(*_PLACE, F.col("input_hash").alias("was"), F.col("release_id").alias("of"), passing)
+    passing = F.coalesce(F.col("error_code").isin(*PASSING), F.lit(False)) | F.contains("input_hash", F.lit(MARK))
+    was = F.substring_index("input_hash", MARK, 1).alias("was")
+    return rows.select(*_PLACE, was, F.col("release_id").alias("of"), passing.alias("passing"))
 
 
 def _known(release_id: str) -> "Column":

@@ -10,7 +10,6 @@ from jobs.items import among, days_elsewhere, shown
 from jobs.lake import Lake
 from jobs.ledger import Run
 from kdsl.config import ReaderSettings, Settings
-from kdsl.errors import ErrorCode
 from kdsl.ocr import reader_version
 from udfs.perceive import READ, read_pictures
 
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 def perceive(lake: Lake, settings: Settings, reader: ReaderSettings, pictures: "DataFrame", run: Run) -> bool:
     """Fill `image_features` for `pictures` (see `jobs.items.shown`); whether there are any.
 
-    What was read before is counted as a cache hit. Pictures go by date and id, `label.perceive_chunk` between two
-    commits: a kill costs at most one chunk.
+    What was read before is counted as a cache hit; what is not there is told and stays out. Pictures go by date and
+    id, `label.perceive_chunk` between two commits: a kill costs at most one chunk.
     """
     from pyspark.sql import functions as F
 
@@ -34,12 +33,20 @@ def perceive(lake: Lake, settings: Settings, reader: ReaderSettings, pictures: "
     rows = wanted.select("first.event_date", "first.image_id", "known").collect()
     todo = sorted((row["event_date"], row["image_id"]) for row in rows if not row["known"])
     run.count("pictures_cached", len(rows) - len(todo))
+    lost = 0
     for begin in range(0, len(todo), settings.label.perceive_chunk):
         chunk = todo[begin : begin + settings.label.perceive_chunk]
-        _read_chunk(lake, settings, reader, chunk, run)
+        lost += len(chunk) - _read_chunk(lake, settings, reader, chunk, run)
         run.count("pictures_read", len(chunk))
         if len(todo) > settings.label.perceive_chunk:
             console.say(f"  read {begin + len(chunk):,} of {len(todo):,} new pictures")
+    if lost:
+        run.count("pictures_missing", lost)
+        console.say(
+            f"  {lost:,} of {len(todo):,} new pictures are gone from ingest.image_root "
+            f"({settings.ingest.image_root!r}), or changed. Their dialogues go without them until a run finds them as "
+            "they came in; ingest anew what is gone for good."
+        )
     return bool(rows)
 
 
@@ -63,9 +70,8 @@ def perceived(
         pictures.unpersist()
 
 
-def _read_chunk(
-    lake: Lake, settings: Settings, reader: ReaderSettings, chunk: list[tuple[date, str]], run: Run
-) -> None:
+def _read_chunk(lake: Lake, settings: Settings, reader: ReaderSettings, chunk: list[tuple[date, str]], run: Run) -> int:
+    """How many of the pictures were there."""
     from pyspark.sql import functions as F
     from pyspark.sql.pandas.types import from_arrow_schema
 
@@ -79,14 +85,14 @@ def _read_chunk(
         # A picture takes a second, its bytes little: many small tasks keep every core busy to the end.
         .repartition(min(len(chunk), 4 * spark.sparkContext.defaultParallelism))
     )
-    read = rows.mapInArrow(read_pictures(reader, settings.ingest.image_root), from_arrow_schema(READ))
+    limits = settings.ingest.image_root, settings.ingest.max_image_bytes
+    read = rows.mapInArrow(read_pictures(reader, *limits), from_arrow_schema(READ))
     # No coalesce: it would pull the reading itself into one task.
-    # A file that is not there was not read: it is looked for again, and never cached as a fault.
-    found = read.where(F.coalesce(F.col("error_code") != ErrorCode.IMAGE_MISSING.value, F.lit(True)))
-    stamped = found.withColumn("run_id", F.lit(run.run_id)).repartition(1 + len(chunk) // 10_000).persist()
+    stamped = read.withColumn("run_id", F.lit(run.run_id)).repartition(1 + len(chunk) // 10_000).persist()
     try:
-        if stamped.count():  # to append none would still add a version
+        if found := stamped.count():  # to append none would still add a version
             lake.append("image_features", stamped)
+        return found
     finally:
         stamped.unpersist()
 

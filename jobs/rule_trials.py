@@ -130,7 +130,7 @@ def _items(
     *,
     asked: Sequence[Release] = (),
 ) -> "DataFrame":
-    """The items of a task as voters see them; pictures not yet read are left out; `asked` will label them."""
+    """The items of a task as voters see them; of pictures not yet read nothing is seen; `asked` will label them."""
     wanted = targets(lake, {task: release.taxonomy.task(task).asked_of}, days)
     if only is not None:
         wanted = wanted.join(only, ["item_id", "task"], "left_semi")

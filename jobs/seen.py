@@ -1,4 +1,4 @@
-"""Items of the lake as voters see them, for whoever looks at them again: pictures never read are left out."""
+"""Items of the lake as voters see them, for whoever looks at them again."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING

@@ -6,13 +6,14 @@ from typing import Any
 import pyarrow as pa
 
 from kdsl.dialogue import Item, Line, Picture, Turn
-from kdsl.errors import BadRow
+from kdsl.errors import BadRow, ErrorCode
 from kdsl.images import stored
 
 TURN = pa.struct([("speaker", pa.string()), ("text", pa.string()), ("image_ids", pa.list_(pa.string()))])
 LINE = pa.struct([("text", pa.string()), ("score", pa.float32()), ("box", pa.list_(pa.float32()))])
 PICTURE = pa.struct(
     [
+        ("image_id", pa.string()),
         ("sha256", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
@@ -47,22 +48,26 @@ def item_of(row: Mapping[str, Any], image_root: str = "") -> Item:
 
 def picture_of(row: Mapping[str, Any], image_root: str = "") -> Picture:
     """One picture from a row with the fields of `PICTURE`."""
+    content, fault = _file(row, image_root)
     return Picture(
         sha256=row["sha256"],
         width=row["width"] or 0,
         height=row["height"] or 0,
         lines=tuple(Line(line["text"], line["score"], _box(line["box"])) for line in row["lines"] or ()),
-        error_code=row["error_code"],
+        error_code=row["error_code"] or fault,
         thumbnail=row["thumbnail"],
-        content=_content(row, image_root),
+        content=content,
+        image_id=row["image_id"],
     )
 
 
-def _content(row: Mapping[str, Any], image_root: str) -> bytes | None:
+def _file(row: Mapping[str, Any], image_root: str) -> tuple[bytes | None, str | None]:
+    """The picture's file, and the code of a fault that may pass: the mount, the root or the copy may be mended."""
     try:
-        return stored(row["content"], image_root, row["path"])
-    except BadRow:  # whoever needs it says so of the item
-        return None
+        return stored(row["content"], image_root, row["path"], row["sha256"]), None
+    except BadRow as error:
+        # One that is too large stays so: a voter that needs it abstains.
+        return None, None if error.code == ErrorCode.IMAGE_TOO_LARGE else ErrorCode.IMAGE_MISSING.value
 
 
 def _box(values: Iterable[float]) -> tuple[float, float, float, float]:

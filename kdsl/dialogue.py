@@ -29,7 +29,8 @@ class Picture:
     """What the reader saw in one picture: size in pixels, lines of text from top to bottom, colours.
 
     `thumbnail` is None where nothing was decoded, else `kdsl.thumbnail.SIZE` bytes. `content` is the file itself,
-    carried only to voters that look at pictures; it is never printed.
+    carried only to voters that look at pictures; it is never printed. `image_id` is what a turn calls it, None where
+    nobody needs to tell. A picture that came in and is not there now has the code IMAGE_MISSING.
     """
 
     sha256: str
@@ -39,16 +40,30 @@ class Picture:
     error_code: str | None = None
     thumbnail: bytes | None = None
     content: bytes | None = field(default=None, repr=False, compare=False)
+    image_id: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One thing to label: a conversation with the pictures sent in it, or one picture.
 
-    A picture item has no turns and one picture. `pictures` follow the order of the turns' `image_ids`.
+    A picture item has no turns and one picture. `pictures` follow the order of the turns' `image_ids`, without those
+    that never came in.
     """
 
     item_id: str
     task: str
     turns: tuple[Turn, ...] = ()
     pictures: tuple[Picture, ...] = ()
+
+    def by_turn(self) -> list[tuple[Picture | None, ...]]:
+        """The pictures of each turn, one for each of its `image_ids`; None for one that never came in.
+
+        Pictures without an id are handed out in order.
+        """
+        left = list(reversed(self.pictures))
+
+        def named(image_id: str) -> Picture | None:
+            return left.pop() if left and left[-1].image_id in (None, image_id) else None
+
+        return [tuple(map(named, turn.image_ids)) for turn in self.turns]

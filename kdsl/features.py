@@ -96,7 +96,7 @@ def thumbnail_of(item: Item) -> bytes | None:
 
 def has_anything(item: Item) -> bool:
     """Whether there is a word or a readable picture to judge the item by."""
-    return any(_words(turn.text) for turn in item.turns) or any(not p.error_code for p in item.pictures)
+    return any(_words(turn.text) for turn in item.turns) or any(p.lines or not p.error_code for p in item.pictures)
 
 
 def _layout(lines: list[Line], first: Picture | None) -> dict[str, float]:

@@ -33,13 +33,20 @@ def suffix(content: bytes) -> str:
     return ".webp" if content.startswith(b"RIFF") else ".bin"
 
 
-def stored(content: bytes | None, root: str, path: str | None, max_bytes: int = MOST) -> bytes | None:
+def stored(content: bytes | None, root: str, path: str | None, name: str, max_bytes: int = MOST) -> bytes | None:
     """The file of a picture: the bytes that the lake holds, else the file at `path` below `root`; None: neither.
 
+    `name` is the SHA-256 of the picture that came in: its file may be gone, replaced or half copied since.
+
     Raises:
-        BadRow: see `kdsl.importers.paths.read`; the file may have been replaced since it came in.
+        BadRow: IMAGE_MISSING where the file is another one; see `kdsl.importers.paths.read`.
     """
-    return content if content is not None or not path else paths.read(root, path, max_bytes)
+    if content is not None or not path:
+        return content
+    found = paths.read(root, path, max_bytes)
+    if sha256(found) != name:
+        raise BadRow(ErrorCode.IMAGE_MISSING, "the file at the picture's path is not the one that came in")
+    return found
 
 
 def decode(content: bytes, *, max_bytes: int, max_pixels: int) -> "Image":

@@ -159,19 +159,24 @@ def test_a_picture_in_a_folder_is_read_below_its_root_alone(tmp_path):
     (root / "whole.png").write_bytes(encode())
     (root / "link.png").symlink_to(tmp_path / "secret")
     os.mkfifo(root / "pipe.png")
-    assert stored(b"in the lake", str(root), None) == b"in the lake"
-    assert stored(None, str(root), None) is None
-    assert stored(None, str(root), "whole.png") == encode()
+    name = sha256(encode())
+    assert stored(b"in the lake", str(root), None, "its name is not asked") == b"in the lake"
+    assert stored(None, str(root), None, name) is None
+    assert stored(None, str(root), "whole.png", name) == encode()
+    (root / "half.png").write_bytes(encode()[:-9])
+    (root / "other.png").write_bytes(encode(colour="blue"))
     for path, code in (
         ("link.png", ErrorCode.PATH_OUTSIDE_ROOT),
         ("../secret", ErrorCode.PATH_OUTSIDE_ROOT),
         ("pipe.png", ErrorCode.IMAGE_MISSING),
         ("gone.png", ErrorCode.IMAGE_MISSING),
+        ("half.png", ErrorCode.IMAGE_MISSING),
+        ("other.png", ErrorCode.IMAGE_MISSING),
         ("https://x.example/y.png", ErrorCode.PATH_IS_URL),
     ):
         with pytest.raises(BadRow) as caught:
-            stored(None, str(root), path)
+            stored(None, str(root), path, name)
         assert caught.value.code is code
     with pytest.raises(BadRow) as caught:
-        stored(None, str(root), "whole.png", max_bytes=10)
+        stored(None, str(root), "whole.png", name, max_bytes=10)
     assert caught.value.code is ErrorCode.IMAGE_TOO_LARGE

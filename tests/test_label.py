@@ -9,11 +9,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 from sklearn.metrics import f1_score
 
 from jobs import cli, console, examples, ingest_merge, ledger, registry, sql, votes
@@ -31,6 +33,7 @@ from kdsl.arrow import item_of
 from kdsl.errors import ConfigError, ErrorCode, ReleaseError
 from kdsl.features import text_fields
 from kdsl.fusion.decide import decide
+from kdsl.images import sha256
 from kdsl.thumbnail import SIZE
 from tests.night import NIGHTS, Shop
 
@@ -379,6 +382,43 @@ def test_a_fault_that_may_pass_is_asked_again_and_nothing_is_said_or_written_twi
     rate = f"event_date = '{odd.bad}' AND task = 'scene' AND metric = 'error_rate'"
     assert night.spark.sql(f"SELECT value FROM current_metrics WHERE {rate}").collect()[0][0] == pytest.approx(3 / 5)
     assert pending(night.lake, night.release.manifest.release_id, wanted, within(odd.days)).isEmpty()
+
+
+def test_a_dialogue_whose_picture_is_away_is_labelled_without_it_and_again_when_it_is_back(
+    night: Shop, tmp_path: Path
+) -> None:
+    day = night.days.end + timedelta(days=190)
+    days, own, now = Days(day, day), f"event_date = '{day}'", datetime.now(UTC)
+    buffer = BytesIO()
+    Image.new("RGB", (40, 60), "navy").save(buffer, "PNG")
+    name, key = sha256(buffer.getvalue()), "shows-it"
+    row = ("away", key, day, name, None, "away.png", "test", now)
+    night.lake.append("images", night.spark.createDataFrame([row], TABLES["images"].columns))
+    _conversations(night, (key, day, [("user", "where is my parcel <image>", ["away"])]))
+    mounted = night.settings.ingest.model_copy(update={"image_root": str(tmp_path)})
+    shop = replace(night, settings=night.settings.model_copy(update={"ingest": mounted}))
+
+    def said() -> dict[str, tuple[str | None, str]]:
+        return {row["item_id"]: (row["error_code"], row["input_hash"]) for row in shop.rows("labels", own)}
+
+    with console.out.capture() as told:
+        assert shop.label(days).counts["pictures_missing"] == 1
+    assert "1 of 1 new pictures are gone from ingest.image_root" in " ".join(told.get().split())
+    blind = said()[key][1]
+    assert blind.startswith(f"hash-{key}/without-")
+    assert {item: code for item, (code, _) in said().items()} == {key: None, "away": ErrorCode.IMAGE_MISSING}
+    before = night.lake.versions()
+    (tmp_path / "away.png").write_bytes(b"half a copy")  # another file is as good as none, and nothing is cached
+    assert shop.label(days).counts["pending"] == 2
+    assert night.lake.versions() == before | {"runs": before["runs"] + 1}
+    assert not night.rows("image_features", f"sha256 = '{name}'")
+    (tmp_path / "away.png").write_bytes(buffer.getvalue())
+    assert shop.label(days).counts["pending"] == 2
+    assert said() == {key: (None, f"hash-{key}"), "away": (None, name)}
+    votes_of = {row["input_hash"] for row in night.rows("votes", f"item_id = '{key}'")}
+    assert votes_of == {blind, f"hash-{key}"}
+    assert [row["error_code"] for row in night.rows("image_features", f"sha256 = '{name}'")] == [None]
+    assert shop.label(days).counts["pending"] == 0
 
 
 def test_an_item_with_a_fault_counts_as_wrong(night: Shop, odd: Odd) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -10,8 +10,7 @@ import pyarrow as pa
 
 from kdsl.arrow import LINE
 from kdsl.config import ReaderSettings
-from kdsl.dialogue import Picture
-from kdsl.errors import BadRow, ErrorCode
+from kdsl.errors import BadRow
 from kdsl.images import stored
 from kdsl.ocr import Reader
 from udfs.unquoted import Batches, unquoted
@@ -30,10 +29,11 @@ READ = pa.schema(
 )
 
 
-def read_pictures(settings: ReaderSettings, image_root: str) -> Callable[[Batches], Batches]:
-    """A function for `mapInArrow` over (sha256, content, path): one row of `READ` a picture.
+def read_pictures(settings: ReaderSettings, image_root: str, max_bytes: int) -> Callable[[Batches], Batches]:
+    """A function for `mapInArrow` over (sha256, content, path): one row of `READ` a picture that was read.
 
-    `content` null means the picture lies at `path` below `image_root`.
+    `content` null means the picture lies at `path` below `image_root`, where no larger file than `max_bytes` came in.
+    One that is not there has no row, nor has another file in its place: the next run looks for it again.
     """
 
     @unquoted
@@ -41,18 +41,20 @@ def read_pictures(settings: ReaderSettings, image_root: str) -> Callable[[Batche
         reader = _reader(settings)
         for batch in batches:
             for row in batch.select(["sha256", "content", "path"]).to_pylist():
-                yield _read_one(reader, row, image_root)
+                yield from _read_one(reader, row, image_root, max_bytes)
 
     return read
 
 
-def _read_one(reader: Reader, row: dict[str, Any], image_root: str) -> pa.RecordBatch:
+def _read_one(reader: Reader, row: dict[str, Any], image_root: str, max_bytes: int) -> Iterator[pa.RecordBatch]:
     begun = time.perf_counter()
     try:
-        content = stored(row["content"], image_root, row["path"], reader.settings.max_bytes)
-        picture = reader.read(content) if content is not None else Picture("", 0, 0, error_code=ErrorCode.IMAGE_MISSING)
-    except BadRow as fault:
-        picture = Picture("", 0, 0, error_code=fault.code)
+        content = stored(row["content"], image_root, row["path"], row["sha256"], max_bytes)
+    except BadRow:
+        return
+    if content is None:
+        return
+    picture = reader.read(content)
     lines = [{"text": line.text, "score": line.score, "box": list(line.box)} for line in picture.lines]
     result = {
         "sha256": row["sha256"],
@@ -64,7 +66,7 @@ def _read_one(reader: Reader, row: dict[str, Any], image_root: str) -> pa.Record
         "thumbnail": picture.thumbnail,
         "seconds": time.perf_counter() - begun,
     }
-    return pa.RecordBatch.from_pylist([result], READ)
+    yield pa.RecordBatch.from_pylist([result], READ)
 
 
 @lru_cache(maxsize=1)

@@ -6,9 +6,11 @@ from typing import Any
 import pyarrow as pa
 
 from kdsl.arrow import items_of
+from kdsl.dialogue import Item
 from kdsl.fusion.decide import Decision
 from kdsl.predict import Key, Prediction, predictor
 from kdsl.rules.fired import RuleFired
+from kdsl.unseen import marked
 from udfs import gpu
 from udfs.counted import Adds, told
 from udfs.placed import placed
@@ -50,8 +52,9 @@ def predict_batches(
     """A function for `mapInArrow` over items with event_date and input_hash: one row of `PREDICTED` an item.
 
     A column `again` may tell which of them failed before. With `dear_alone` nobody but the dear voter is asked, and
-    rows have its vote and no label; `counts` gets what workers count. The weights travel by path: every worker opens
-    the release directory itself, verifies it, and keeps it.
+    rows have its vote and no label; `counts` gets what workers count. Where a picture of an item was not there, its
+    `input_hash` is marked (`kdsl.unseen`). The weights travel by path: every worker opens the release directory itself,
+    verifies it, and keeps it.
     """
 
     @unquoted
@@ -61,7 +64,8 @@ def predict_batches(
         ask = release.ask_dear if dear_alone else release.predict
         for batch in batches:
             if batch.num_rows:
-                labelled = label_batch(batch, ask(items_of(batch, image_root), again=_again(batch)))
+                items = items_of(batch, image_root)
+                labelled = label_batch(_marked(batch, items), ask(items, again=_again(batch)))
                 if counts is not None:
                     told(counts)
                 yield labelled
@@ -89,6 +93,12 @@ def label_batch(batch: pa.RecordBatch, predictions: Sequence[Prediction]) -> pa.
         pa.array([prediction.error_code for prediction in predictions], pa.string()),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=PREDICTED)
+
+
+def _marked(batch: pa.RecordBatch, items: Sequence[Item]) -> pa.RecordBatch:
+    at = batch.schema.get_field_index("input_hash")
+    hashes = zip(batch.column(at).to_pylist(), items, strict=True)
+    return batch.set_column(at, "input_hash", pa.array([marked(*pair) for pair in hashes], pa.string()))
 
 
 def _again(batch: pa.RecordBatch) -> set[Key]:

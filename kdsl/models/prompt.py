@@ -155,16 +155,13 @@ class Prompter:
         return [_Piece("user", self._picture_ids(name, sizes), (name,))]
 
     def _turn_pieces(self, item: Item, sizes: Mapping[str, int], told: Mapping[str, tuple[int, ...]]) -> list["_Piece"]:
-        left = list(item.pictures)
-        shown = (
-            {p.sha256 for p in left[-self.limits.pictures :] if p.sha256 in sizes} if self.limits.pictures else set()
-        )
+        last = item.pictures[-self.limits.pictures :] if self.limits.pictures else ()
+        shown = {picture.sha256 for picture in last if picture.sha256 in sizes}
         pieces = []
-        for turn in item.turns:
-            here, left = left[: len(turn.image_ids)], left[len(turn.image_ids) :]
-            names = [picture.sha256 for picture in here]
+        for turn, here in zip(item.turns, item.by_turn(), strict=True):
+            names = [picture.sha256 if picture and picture.sha256 in shown else None for picture in here]
             ids = [*self._trusted(f"{turn.speaker}:"), *told[turn.text]]
-            pieces.append(self._turn(turn, ids, [name if name in shown else None for name in names], sizes))
+            pieces.append(self._turn(turn, ids, names, sizes))
         return pieces
 
     def _turn(self, turn: Turn, ids: list[int], names: Sequence[str | None], sizes: Mapping[str, int]) -> "_Piece":

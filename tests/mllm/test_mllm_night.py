@@ -21,7 +21,7 @@ from jobs.lake import Lake
 from jobs.options import Days
 from kdsl.arrow import items_of
 from kdsl.config import Settings
-from kdsl.errors import ConfigError
+from kdsl.errors import ConfigError, ErrorCode
 from kdsl.explain import explain
 from kdsl.manifest import file_sha256
 from kdsl.models import mllm_voter
@@ -125,21 +125,24 @@ def test_pictures_kept_as_files_are_read_by_the_worker(shop, night, tmp_path: Pa
     paths = {name: f"{name}.bin" for name in inline}
     for name, item in inline.items():
         (tmp_path / paths[name]).write_bytes(item.pictures[0].content or b"")
-    lost = sorted(paths)[0]
+    lost, other = sorted(paths)[:2]
     (tmp_path / paths[lost]).unlink()
+    (tmp_path / paths[other]).write_bytes(b"of another picture")
     from kdsl.arrow import item_of
 
     for name, item in inline.items():
         picture = {"sha256": item.pictures[0].sha256, "width": 1, "height": 1, "lines": [], "error_code": None}
-        picture["thumbnail"] = None
+        picture |= {"thumbnail": None, "image_id": name}
         row = {
             "item_id": name,
             "task": "scene",
             "turns": None,
             "pictures": [picture | {"content": None, "path": paths[name]}],
         }
-        read = item_of(row, str(tmp_path)).pictures[0].content
-        assert read == (None if name == lost else item.pictures[0].content)
+        [read] = item_of(row, str(tmp_path)).pictures
+        gone = name in (lost, other)
+        assert read.content == (None if gone else item.pictures[0].content)
+        assert read.error_code == (ErrorCode.IMAGE_MISSING if gone else None)
     assert "content" not in repr(inline[lost])
 
 
