@@ -99,7 +99,10 @@ class Prompter:
         room: int | None = None,
         told: Mapping[str, tuple[int, ...]] | None = None,
     ) -> Encoded:
-        """Tokens of one item and of the question's end; the oldest agent turns go first where it is too long.
+        """Tokens of one item and of the question's end.
+
+        Where it is too long the oldest agent turns go first, then the shopper's but the last one, then of that the
+        oldest pictures, a word in their place, and at last the head of its text.
 
         Args:
             item: a conversation or a picture.
@@ -110,12 +113,11 @@ class Prompter:
         Raises:
             BadRow: a picture item whose picture is not in `sizes`, or nothing of the item fits.
         """
-        if item.turns:
-            pieces = self._turn_pieces(item, sizes, self.told([item]) if told is None else told)
-        else:
-            pieces = self._picture_piece(item, sizes)
         room = min(self.limits.own_tokens, room or self.limits.own_tokens) - len(self._behind)
-        left, cut = _shortened(pieces, room)
+        if item.turns:
+            left, cut = self._shortened_turns(item, sizes, self.told([item]) if told is None else told, room)
+        else:
+            left, cut = _shortened(self._picture_piece(item, sizes), room)
         if not left:
             raise BadRow(ErrorCode.TURN_TOO_LONG, f"the item does not fit into {room} tokens")
         return self._encoded(left, cut)
@@ -154,9 +156,21 @@ class Prompter:
         name = item.pictures[0].sha256
         return [_Piece("user", self._picture_ids(name, sizes), (name,))]
 
-    def _turn_pieces(self, item: Item, sizes: Mapping[str, int], told: Mapping[str, tuple[int, ...]]) -> list["_Piece"]:
-        last = item.pictures[-self.limits.pictures :] if self.limits.pictures else ()
-        shown = {picture.sha256 for picture in last if picture.sha256 in sizes}
+    def _shortened_turns(
+        self, item: Item, sizes: Mapping[str, int], told: Mapping[str, tuple[int, ...]], room: int
+    ) -> tuple[list["_Piece"], int]:
+        """The turns that fit, with as many of the last pictures as the last of them has room for, and what was cut."""
+        last = [one.sha256 for one in item.pictures[-self.limits.pictures :]] if self.limits.pictures else []
+        readable = [name for name in last if name in sizes]
+        for gone in range(len(readable) + 1):
+            left, cut = _shortened(self._turn_pieces(item, sizes, told, frozenset(readable[gone:])), room)
+            if left:
+                return left, cut + gone
+        return [], 0
+
+    def _turn_pieces(
+        self, item: Item, sizes: Mapping[str, int], told: Mapping[str, tuple[int, ...]], shown: frozenset[str]
+    ) -> list["_Piece"]:
         pieces = []
         for turn, here in zip(item.turns, item.by_turn(), strict=True):
             names = [picture.sha256 if picture and picture.sha256 in shown else None for picture in here]

@@ -136,6 +136,22 @@ def test_one_turn_that_is_too_long_keeps_its_end(scorer):
     assert "finally" in scorer.loaded.tokenizer.decode(encoded.ids)
 
 
+def test_a_message_with_more_pictures_than_fit_keeps_the_last_ones(scorer):
+    """They used to silence the model; so did one picture beside a long text."""
+    names, known, sizes = tuple("abcd"), scorer.loaded.tokenizer, dict.fromkeys("abcd", 100)
+    prompter = Prompter(known, scorer.loaded.picture_token, Limits(own_tokens=290, pictures=4))
+    shown = tuple(Picture(name, 1, 1) for name in names)
+    full = prompter.own(Item("p", "intent", (Turn("user", "all broken", names),), shown), sizes)
+    assert full.pictures == ("c", "d")
+    assert len(full.ids) <= 290
+    assert full.cut == 2
+    assert known.decode(full.ids).count("[picture]") == 2
+    told = Turn("user", "word " * 200 + "finally", ("a",))
+    long = prompter.own(Item("l", "intent", (Turn("user", "hello"), told), shown[:1]), sizes)
+    assert (long.pictures, long.cut) == ((), 3)  # the picture, the turn before it, the head of the text
+    assert "finally" in known.decode(long.ids)
+
+
 def test_labels_that_leave_no_room_in_the_context_are_refused(settings, scorer):
     labels = [{"name": f"label {at}", "description": "word " * 300} for at in range(20)]
     task = Task.model_validate({"name": "t", "asked_of": "conversation", "question": "?", "labels": labels})
