@@ -3,8 +3,8 @@
 Of a release, and of the challenge's records, the fusion is fitted on one half of the held-out examples, which are also
 the reference, and batches are drawn from the other half, half of it at a time, over twenty splits, both ways round: a
 half that happens to be easy is then the reference as often as the night. With `--texts` a voter `linear` without an
-encoder learns from 10 examples a label (20 of the made-up shop), `--draws` times from others; the reference is what it says
-of these out of fold, and batches of 60 and 400 are drawn from 3,000 other rows. All are drawn without replacement,
+encoder learns from 10 examples a label (20 of the made-up shop), `--draws` times from others; the reference is what it
+says of these out of fold, and batches of 60 and 400 are drawn from 3,000 other rows. All are drawn without replacement,
 their label shares tilted at random. Printed are how often the 95 % interval holds the measured weighted F1, its width
 against that of the bootstrap on gold, and the error against that of the mean confidence (naive): the difference in
 thousandths with a 95 % interval over releases, or splits, and batches of them. That interval is of these records alone;
@@ -92,7 +92,9 @@ def main() -> None:
     parser.add_argument("releases", nargs="*", type=Path, help="folders of releases")
     parser.add_argument("--mire", type=Path, help="folder with train.json and images/; rules and linear learn")
     parser.add_argument("--texts", nargs="*", default=(), choices=TEXTS, help="data sets to learn a few examples of")
-    parser.add_argument("--draws", type=int, default=DRAWS, help="releases of each text data set, which share 200 batches")
+    parser.add_argument(
+        "--draws", type=int, default=DRAWS, help="releases of each text data set, which share 200 batches"
+    )
     parser.add_argument("--cache", type=Path, default=Path(".cache/bench"))
     args = parser.parse_args()
     if args.draws < 1 or BATCHES % args.draws:

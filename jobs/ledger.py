@@ -56,19 +56,17 @@ def recorded(
     run = Run(job, f"{job}-{uuid.uuid4().hex[:12]}", datetime.now(UTC), json.dumps(arguments, default=str))
     run.input_versions = lake.versions(reads)
     run.tasks = partial(_tasks, lake.spark.sparkContext.statusTracker())
-    state = "failed"
     try:
         yield run
-        state = "done"
-    except KeyboardInterrupt:
-        state = "stopped"
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt)
+        run.message = None if stopped else console.reason(error)
+        try:
+            _write(lake, run, writes, "stopped" if stopped else "failed")
+        except Exception as further:  # noqa: BLE001 - whatever it is, what ended the job is what counts
+            console.complain(f"{job}: the run could not be noted in the table runs: {console.reason(further)}")
         raise
-    except Exception as error:
-        run.message = console.reason(error)
-        raise
-    finally:
-        run.output_versions = lake.versions(writes)
-        _write(lake, run, state)
+    _write(lake, run, writes, "done")
 
 
 def _tasks(tracker: "StatusTracker") -> tuple[int, int]:
@@ -77,7 +75,8 @@ def _tasks(tracker: "StatusTracker") -> tuple[int, int]:
     return sum(one.numCompletedTasks for one in found if one), sum(one.numTasks for one in found if one)
 
 
-def _write(lake: "Lake", run: Run, state: str) -> None:
+def _write(lake: "Lake", run: Run, writes: Iterable[str], state: str) -> None:
+    run.output_versions = lake.versions(writes)
     row = (
         run.run_id,
         run.job,

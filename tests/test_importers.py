@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from datetime import date
 from io import BytesIO
 from pathlib import Path
@@ -443,6 +444,13 @@ def test_wrong_options(tmp_path, changes, settings, message):
     with pytest.raises(ConfigError) as caught:
         Options(**{"format": "jsonl", "path": str(tmp_path), **changes}).checked(IngestSettings(**settings), TASKS)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["_b.jsonl", ".b.jsonl"])
+def test_a_file_that_spark_would_pass_over_is_refused(tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(ConfigError, match=f"passes over {re.escape(name)}.*rename it"):
+        Options("jsonl", str(tmp_path / name), "train").checked(IngestSettings(), TASKS)
 
 
 def test_csv_options(tmp_path):

@@ -148,6 +148,10 @@ class Options:
             path = path / "train.json"
             if not path.is_file():
                 raise ConfigError(f"--input: {self.path} holds no train.json; name the challenge's JSON file itself.")
+        if path.is_file() and path.name.startswith(("_", ".")):
+            raise ConfigError(
+                f"--input: Spark passes over {path.name}, as over all names that begin with _ or a dot; rename it."
+            )
         try:
             next(path.iterdir(), None) if path.is_dir() else path.open("rb").close()
         except OSError as error:
