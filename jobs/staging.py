@@ -15,12 +15,16 @@ STALE_SECONDS = 7 * 24 * 3600  # no chunk of a living run is that old
 
 @contextmanager
 def folder(spark: "SparkSession", root: str, run_id: str) -> Iterator[str]:
-    """A run's own folder below `root`, gone at the end; what lies there for a week goes first."""
+    """A run's own folder below `root`, gone at the end; what lies there for a week goes first.
+
+    Its name ends in the second in which it was begun: stores tell of a folder no time, or the time of the question.
+    """
     _sweep(spark, root)
+    own = f"{root}/{run_id}.{time.time():.0f}"
     try:
-        yield f"{root}/{run_id}"
+        yield own
     finally:
-        fs, path = file_system(spark, f"{root}/{run_id}")
+        fs, path = file_system(spark, own)
         fs.delete(path, True)
 
 
@@ -29,5 +33,6 @@ def _sweep(spark: "SparkSession", root: str) -> None:
     if not fs.exists(path):
         return
     for status in fs.listStatus(path):
-        if status.getModificationTime() < (time.time() - STALE_SECONDS) * 1000:
+        begun = status.getPath().getName().rpartition(".")[2]
+        if begun.isdecimal() and int(begun) < time.time() - STALE_SECONDS:
             fs.delete(status.getPath(), True)
