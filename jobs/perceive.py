@@ -36,8 +36,9 @@ def perceive(lake: Lake, settings: Settings, reader: ReaderSettings, pictures: "
     lost = 0
     for begin in range(0, len(todo), settings.label.perceive_chunk):
         chunk = todo[begin : begin + settings.label.perceive_chunk]
-        lost += len(chunk) - _read_chunk(lake, settings, reader, chunk, run)
-        run.count("pictures_read", len(chunk))
+        read = _read_chunk(lake, settings, reader, chunk, run)
+        run.count("pictures_read", read)
+        lost += len(chunk) - read
         if len(todo) > settings.label.perceive_chunk:
             console.say(f"  read {begin + len(chunk):,} of {len(todo):,} new pictures")
     if lost:
