@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from jobs import registry, scores, spared, unlearned
+from jobs import options, registry, scores, spared, unlearned
 from jobs.items import targets, units
 from jobs.label import label
 from jobs.lake import Lake
@@ -37,17 +37,7 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
     release = registry.find(lake, settings, args.release)
     report = evaluate(lake, settings, release, args.split)
     if args.json:
-        _write(Path(args.json), report)
-
-
-def _write(file: Path, report: dict[str, Any]) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(report, ensure_ascii=False, indent=2), encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"--json: {file} cannot be written ({error.strerror}); name a file in a folder you own."
-        ) from error
+        options.write("--json", Path(args.json), json.dumps(report, ensure_ascii=False, indent=2))
 
 
 def evaluate(lake: Lake, settings: Settings, release: Release, split: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import argparse
 from datetime import date
+from pathlib import Path
 from typing import NamedTuple
 
 from kdsl.errors import ConfigError
@@ -63,3 +64,18 @@ def days_if_given(args: argparse.Namespace) -> Days | None:
     if (args.start is None) != (args.end is None):
         raise ConfigError("--from and --to belong together; give both, or neither.")
     return days_of(args) if args.start else None
+
+
+def write(option: str, file: Path, text: str) -> None:
+    """Write what an option named a file for, and the folders above it.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{option}: {file} cannot be written ({error.strerror}); name a file in a folder you own."
+        ) from error

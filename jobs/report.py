@@ -10,7 +10,6 @@ from jobs.lake import Lake
 from jobs.options import Days
 from jobs.report_content import collect
 from kdsl.config import Settings
-from kdsl.errors import ConfigError
 from kdsl.release import Release
 from kdsl.report.page import page
 
@@ -42,12 +41,5 @@ def write(lake: Lake, release: Release, out: Path, days: Days = EVER) -> Path:
     Raises:
         ConfigError: the file cannot be written.
     """
-    text = page(collect(lake, release, days))
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"--out: {out} cannot be written ({error.strerror}); name a file in a folder you own."
-        ) from error
+    options.write("--out", out, page(collect(lake, release, days)))
     return out.resolve()

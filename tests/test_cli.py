@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import cli, jars, launch
+from jobs import cli, jars, launch, options
 from kdsl.config import Settings, SparkSettings
 from kdsl.errors import ConfigError
 
@@ -121,6 +121,15 @@ def test_a_number_of_rows_below_0_is_refused(launched, words) -> None:
     status, _, told = launched(*words, "-1", "--lake", "l")
     assert status == ConfigError.exit_status
     assert f"{words[-1]}: '-1' is no whole number from 0 on" in told
+
+
+def test_a_file_that_an_option_names_is_written_or_refused_with_the_option(tmp_path: Path) -> None:
+    options.write("--out", tmp_path / "new" / "page.html", "ä")
+    assert (tmp_path / "new" / "page.html").read_text(encoding="utf-8") == "ä"
+    with pytest.raises(
+        ConfigError, match=r"--out: .*page\.html/x cannot be written \(.*name a file in a folder you own"
+    ):
+        options.write("--out", tmp_path / "new" / "page.html" / "x", "")
 
 
 def test_spark_settings_reach_spark_submit() -> None:

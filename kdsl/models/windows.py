@@ -1,6 +1,7 @@
 """Items in windows, with their pictures decoded and scaled: those of the next window while the model has this one."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from kdsl.dialogue import Item
@@ -20,10 +21,13 @@ class Window:
 def decoded(items: Sequence[Item], contents: Mapping[str, bytes], size: int, decoder: Decoder) -> Iterator[Window]:
     """Windows of `size` items; `contents` are the bytes of their pictures by SHA-256."""
     windows = [range(at, min(at + size, len(items))) for at in range(0, len(items), size)]
-    names = [sorted({one.sha256 for at in window for one in items[at].pictures}) for window in windows]
-    coming = decoder.start(names[0], contents) if windows else {}
+
+    def start(window: range) -> "dict[str, Future[Scaled]]":
+        return decoder.start(sorted({one.sha256 for at in window for one in items[at].pictures}), contents)
+
+    coming = start(windows[0]) if windows else {}
     for nth, window in enumerate(windows):
         pictures, bad = finished(coming)
         if nth + 1 < len(windows):
-            coming = decoder.start(names[nth + 1], contents)
+            coming = start(windows[nth + 1])
         yield Window(window, pictures, bad)
