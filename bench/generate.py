@@ -9,12 +9,14 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from bench import lakes, prompts
+from kdsl.config import Settings
 from kdsl.dialogue import Item, Turn
 from kdsl.models.batching import Encoded, collate
 from kdsl.models.mllm import Scorer
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 GENERATED = 8  # tokens
 TIMES = 3
+GPU_ROWS = 1_024  # of an Arrow batch
 WAYS = ("scored", "generated")
 
 
@@ -63,7 +66,7 @@ def main() -> None:
 
     shape, rows = args.shape, args.rows
     with lakes.workplace("generate") as root:
-        spark = lakes.start("generate", lakes.settings(root, encoder=False))
+        spark = lakes.start("generate", _settings(root))
         told = [(item.item_id, item.turns[0].text) for item in prompts.dialogues(rows, args.own)]
         asked = spark.createDataFrame(told, "item_id string, text string").coalesce(1).cache()
         asked.count()
@@ -82,6 +85,15 @@ def main() -> None:
     ratio, same = "generate: rows/s over greedy generate, both in a UDF", "generate: share of rows with the same label"
     aims = [lakes.figure(ratio, said_seconds / seconds, 8.0, at_most=False)]
     print(json.dumps([*aims, lakes.figure(same, alike, 1.0, at_most=False)]))
+
+
+def _settings(root: Path) -> Settings:
+    """As many rows come in one Arrow batch as `conf/gpu.yaml` says, where there is a GPU."""
+    import torch
+
+    chosen = lakes.settings(root, encoder=False)
+    rows = GPU_ROWS if torch.cuda.is_available() else chosen.label.batch_rows
+    return chosen.model_copy(update={"label": chosen.label.model_copy(update={"batch_rows": rows})})
 
 
 def _timed(asked: "DataFrame", stage: Callable[..., Any]) -> tuple[dict[str, tuple[int, bool]], float]:

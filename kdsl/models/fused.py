@@ -34,7 +34,7 @@ def kernels(kind: str) -> Any:
 
 
 def fuse(model: Any) -> bool:
-    """Give the model's gates, activations and rotations kernels of their own; False: there are none for its device."""
+    """Give the model's gates, activations, norms and rotations kernels of their own; False: its device has none."""
     if kernels(model.device.type) is None:
         return False
     for module in model.modules():
@@ -43,6 +43,8 @@ def fuse(model: Any) -> bool:
             module.forward = MethodType(_gated, module)
         elif hasattr(module, "fc1") and kind == "QuickGELUActivation":
             module.forward = MethodType(_quick, module)
+        elif type(module).__name__ == "LayerNorm" and module.bias is not None and len(module.normalized_shape) == 1:
+            module.forward = MethodType(_normed, module)
         _turn(module)
     return True
 
@@ -79,8 +81,9 @@ def _rotated(states: "torch.Tensor", cos: "torch.Tensor", sin: "torch.Tensor") -
 
 
 def _rotated_patches(states: "torch.Tensor", cos: "torch.Tensor", sin: "torch.Tensor") -> Any:
-    """(patches, heads, size) by (patches, size)."""
-    return _rotated(states.transpose(0, 1)[None], cos[None], sin[None])[0].transpose(0, 1)
+    """(patches, heads, size) by (patches, size), laid out alike: attention answers in the layout of its query."""
+    turned = kernels(states.device.type).rotate(states.transpose(0, 1)[None], cos[None], sin[None], by_token=True)
+    return turned[0].transpose(0, 1)
 
 
 _ROTATIONS = {"apply_rotary_pos_emb": _rotated, "apply_rotary_pos_emb_vision": _rotated_patches}
@@ -100,3 +103,11 @@ def _quick(module: Any, x: "torch.Tensor") -> Any:
 
     inner = module.fc1(x)
     return module.fc2(module.act(inner) if torch.is_grad_enabled() else kernels(x.device.type).quick_gelu(inner))
+
+
+def _normed(module: Any, states: "torch.Tensor") -> Any:
+    import torch
+
+    if torch.is_grad_enabled() or states.dtype != module.weight.dtype:
+        return type(module).forward(module, states)
+    return kernels(states.device.type).layer_norm(states, module.weight, module.bias, module.eps)

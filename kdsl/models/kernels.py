@@ -1,4 +1,4 @@
-"""Triton kernels for a GPU: gated activations, the quick GELU, rotations of position, attention of packed rows.
+"""Triton kernels for a GPU: gates, the quick GELU, layer norms, rotations of position, attention of packed rows.
 
 Import this module where there is a GPU alone: Triton reads the source of its functions when they are defined, and a
 PyTorch built for the CPU has no Triton. All compute in float32 and round once, to the type they were given.
@@ -36,20 +36,33 @@ def quick_gelu(values: "Tensor") -> "Tensor":
     return out
 
 
-def rotate(states: "Tensor", cos: "Tensor", sin: "Tensor") -> "Tensor":
+def layer_norm(states: "Tensor", weight: "Tensor", bias: "Tensor", epsilon: float) -> "Tensor":
+    """Layer norm (Ba et al., 2016) over the last dimension; weight and bias have its shape."""
+    states = states.contiguous()
+    out, size = torch.empty_like(states), states.shape[-1]
+    _layer_norm[(states.numel() // size,)](
+        states, weight, bias, out, epsilon, SIZE=size, WIDE=triton.next_power_of_2(size)
+    )
+    return out
+
+
+def rotate(states: "Tensor", cos: "Tensor", sin: "Tensor", *, by_token: bool = False) -> "Tensor":
     """Rotary positions (Su et al., 2021), the two halves of a state being the parts of its numbers.
 
     Args:
         states: (rows, heads, length, size), with any strides but one of 1 along the size.
         cos: (rows, length, size) or, the same for all rows, (1, length, size).
         sin: the same shape.
+        by_token: all heads of a token lie one behind another, and not all tokens of a head.
 
     Returns:
-        (rows, heads, length, size), contiguous.
+        (rows, heads, length, size), contiguous but for `by_token`.
     """
     rows, heads, length, size = states.shape
     cos, sin = cos.expand(rows, length, size).contiguous(), sin.expand(rows, length, size).contiguous()
-    out = torch.empty(states.shape, dtype=states.dtype, device=states.device)
+    laid = (rows, length, heads, size) if by_token else states.shape
+    out = torch.empty(laid, dtype=states.dtype, device=states.device)
+    out = out.transpose(1, 2) if by_token else out
     if states.stride(-1) != 1:
         states = states.contiguous()
     _rotate[(rows * length,)](
@@ -117,6 +130,20 @@ def _quick_gelu(values, out, n, BLOCK: tl.constexpr):  # type: ignore[no-untyped
     there = at < n
     x = tl.load(values + at, there).to(tl.float32)
     tl.store(out + at, x / (1.0 + tl.exp(-1.702 * x)), there)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _layer_norm(  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    states, weight, bias, out, epsilon, SIZE: tl.constexpr, WIDE: tl.constexpr
+):
+    """One program a row, which it reads once."""
+    row, at = tl.program_id(0).to(tl.int64) * SIZE, tl.arange(0, WIDE)
+    there = at < SIZE
+    x = tl.load(states + row + at, there, 0.0).to(tl.float32)
+    apart = tl.where(there, x - tl.sum(x, 0) / SIZE, 0.0)
+    normed = apart / tl.sqrt(tl.sum(apart * apart, 0) / SIZE + epsilon)
+    scale = tl.load(weight + at, there, 0.0).to(tl.float32)
+    tl.store(out + row + at, normed * scale + tl.load(bias + at, there, 0.0).to(tl.float32), there)
 
 
 @triton.jit  # type: ignore[untyped-decorator]

@@ -49,7 +49,8 @@ def test_rotations_are_those_of_the_library(interpreted, shape):
     torch.testing.assert_close(ours, library.apply_rotary_pos_emb(states, states, cos, sin)[0])
     patches = torch.randn(length, heads, size)
     theirs, _ = library.apply_rotary_pos_emb_vision(patches, patches, cos[0], sin[0])
-    ours = interpreted.rotate(patches.transpose(0, 1)[None], cos[:1], sin[:1])[0].transpose(0, 1)
+    ours = interpreted.rotate(patches.transpose(0, 1)[None], cos[:1], sin[:1], by_token=True)[0].transpose(0, 1)
+    assert ours.is_contiguous()
     torch.testing.assert_close(ours, theirs)
 
 
@@ -57,6 +58,15 @@ def test_activations_are_those_of_the_library(interpreted):
     gates, up = torch.randn(3, 5, 777), torch.randn(3, 5, 777)
     torch.testing.assert_close(interpreted.gate(gates, up), torch.nn.functional.silu(gates) * up)
     torch.testing.assert_close(interpreted.quick_gelu(gates), gates * torch.sigmoid(1.702 * gates))
+
+
+@pytest.mark.parametrize("size", [8, 80])
+def test_layer_norms_are_those_of_the_library(interpreted, size):
+    torch.manual_seed(1)
+    states = 3 * torch.randn(2, 7, size) + 100  # far from 0: the spread is taken around the mean
+    weight, bias = torch.randn(size), torch.randn(size)
+    wanted = torch.nn.functional.layer_norm(states, (size,), weight, bias, 1e-6)
+    torch.testing.assert_close(interpreted.layer_norm(states, weight, bias, 1e-6), wanted, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("heads", "kinds", "size"), [(4, 2, 8), (6, 1, 24), (2, 2, 16)])
@@ -109,7 +119,7 @@ def test_a_fused_model_gives_the_same_scores(
     model = copy.deepcopy(scorer.loaded.model)
     assert fused.fuse(model)
     changed = {type(part).__name__ for part in model.modules() if "forward" in vars(part)}
-    assert changed >= {"Qwen2VLAttention", "VisionAttention", "Qwen2MLP", "VisionMlp"}
+    assert changed >= {"Qwen2VLAttention", "VisionAttention", "Qwen2MLP", "VisionMlp", "LayerNorm"}
     loaded = copy.copy(scorer.loaded)
     object.__setattr__(loaded, "model", model)
     ours = Scorer(loaded, settings)
@@ -180,10 +190,12 @@ def test_the_kernels_compile_for_a_gpu_that_is_not_here(monkeypatch, kind):
     kernels = _read_anew()
     sizes = {"BLOCK": 2_048, "HALF": 64, "HEADS": 32, "WIDE": 128, "SIZE": 128, "GROUPS": 7}
     sizes |= {"PLACES": 128, "KEYS": 64} if kind == "bf16" else {"PLACES": 32, "KEYS": 32}
-    tensors = {"gates", "up", "values", "states", "cos", "sin", "out"}
+    tensors = {"gates", "up", "values", "states", "weight", "bias", "cos", "sin", "out"}
     tensors |= {"query", "key", "value", "shared_key", "shared_value"}
-    others = {"starts": "*i32", "blocks": "*i32", "scale": "fp32"} | dict.fromkeys(sizes, "constexpr")
-    for made in (kernels._gate, kernels._quick_gelu, kernels._rotate, kernels._attend):
+    others = {"starts": "*i32", "blocks": "*i32", "scale": "fp32", "epsilon": "fp32"} | dict.fromkeys(
+        sizes, "constexpr"
+    )
+    for made in (kernels._gate, kernels._quick_gelu, kernels._layer_norm, kernels._rotate, kernels._attend):
         asked = {name: f"*{kind}" if name in tensors else others.get(name, "i32") for name in made.arg_names}
         known = {(at,): sizes[name] for at, name in enumerate(made.arg_names) if name in sizes}
         source = ASTSource(fn=made, signature=asked, constexprs=known)
