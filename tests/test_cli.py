@@ -139,6 +139,24 @@ def test_spark_settings_reach_spark_submit() -> None:
     assert [word for word in words if word.startswith("spark.driver.extraJavaOptions=") and word.endswith(" -Xss8m")]
 
 
+@pytest.mark.parametrize(
+    ("job", "master", "quick"),
+    [
+        (["release", "list"], "local[2]", True),
+        (["explain", "--item", "i"], "local[2]", True),
+        (["label", "--from", "2026-01-05", "--to", "2026-01-05"], "local[2]", False),
+        (["sql", "SELECT 1"], "local[2]", False),
+        (["release", "list"], "spark://host:7077", False),
+    ],
+)
+def test_brief_jobs_on_this_machine_start_with_the_quick_compiler_alone(job, master, quick) -> None:
+    given = ["--set", "spark.conf.spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=4"]
+    words = launch.command([*job, "--lake", "l", "--master", master, *given])
+    [java] = [word for word in words if word.startswith("spark.driver.extraJavaOptions=")]
+    assert (launch.QUICK in java) is quick
+    assert java.endswith("-XX:TieredStopAtLevel=4")  # the later one counts
+
+
 def test_named_jars_are_used_and_missing_ones_refused(tmp_path: Path) -> None:
     jar = tmp_path / "delta.jar"
     jar.touch()
