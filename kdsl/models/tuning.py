@@ -202,7 +202,8 @@ class Tuning:
         dice = Random(f"{self.seed}/codes/{step}")  # noqa: S311 - no secret
         n = len(one.task.labels)
         order: Sequence[int] = plan.orders[step % len(plan.orders)]
-        if dice.random() < self.settings.augment.shuffle_codes:
+        # Where the prompt does not say which code is whose, a label can only learn its own.
+        if self.scorer.settings.labels != "none" and dice.random() < self.settings.augment.shuffle_codes:
             order = dice.sample(range(n), n)
         known = codes(self.scorer.loaded.tokenizer, n)
         shared = self.scorer.prompter.shared(one.task, known, order)
