@@ -47,7 +47,7 @@ class Tuning:
 
         self.scorer, self.settings, self.seed = scorer, settings, seed
         self.courses = [prepared(scorer, lesson, settings, seed) for lesson in lessons]
-        self.identity = progress.identity(scorer.loaded.fingerprint, lessons, settings, seed)
+        self.identity = progress.identity(scorer.loaded.fingerprint, scorer.settings.shown, lessons, settings, seed)
         model = scorer.loaded.model
         self.wrapped = adapter.wrap(
             model, rank=settings.rank, alpha=settings.alpha, dropout=settings.dropout, vision=settings.vision, seed=seed
