@@ -17,6 +17,7 @@ What this cannot see are rows of a kind that no example is like; `drift` looks f
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -40,6 +41,7 @@ EXAMPLE_DRAWS, GOLD_A_DRAW = 40, 3  # of the examples, and of gold for each
 CALIBRATION_SPREAD = 0.01
 # Nats that a temperature must gain, as Akaike's criterion has it for one parameter.
 WORTH_A_PARAMETER = 1.0
+DIGITS = 4  # of a score that is compared: what tells sure answers apart behind these is rounding
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,14 @@ class Reference:
     """What a release says of examples that no part of it learned from.
 
     `gold` and `label` are label indices (n,), label -1 where it abstains; `log_probs` is (n, labels), NaN in rows on
-    which no voter spoke.
+    which no voter spoke. `scores` (n,) are the highest log-probabilities that the release's own fusion has, None in a
+    release of an earlier version.
     """
 
     gold: Labels
     label: Labels
     log_probs: LogProbs
+    scores: Floats | None = None
 
     @property
     def shares(self) -> Floats:
@@ -62,7 +66,8 @@ class Reference:
 
     def save(self, file: Path) -> None:
         """Write an npz file."""
-        np.savez_compressed(file, gold=self.gold, label=self.label, log_probs=self.log_probs.astype(np.float32))
+        more: dict[str, Any] = {} if self.scores is None else {"scores": self.scores}
+        np.savez_compressed(file, gold=self.gold, label=self.label, log_probs=self.log_probs.astype(np.float32), **more)
 
 
 def load(file: Path) -> Reference:
@@ -73,7 +78,8 @@ def load(file: Path) -> Reference:
     """
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            return Reference(arrays["gold"], arrays["label"], arrays["log_probs"].astype(np.float64))
+            log_probs = arrays["log_probs"].astype(np.float64)
+            return Reference(arrays["gold"], arrays["label"], log_probs, arrays.get("scores"))
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise ReleaseError(f"reference in {file} cannot be read ({type(error).__name__}); run fit again.") from error
 
@@ -110,14 +116,17 @@ def estimate(
 def drift(reference: Reference, log_probs: LogProbs, label: Labels) -> float:
     """Probability of scores as far as these from the reference's if rows are of the same kind (Kolmogorov-Smirnov).
 
-    The reference is weighted to the shares of labels given tonight, so that a shift of shares alone is no drift.
+    The reference is weighted to the shares of labels given tonight, so that a shift of shares alone is no drift. Its
+    scores are those of the fusion that speaks tonight: another one, fitted on other rows, is a little more or less
+    sure, which is a difference where most answers are about equally sure.
     """
     spoke = ~np.isnan(log_probs).any(axis=1)
-    tonight, label = log_probs[spoke].max(axis=1), label[spoke]
+    tonight, label = np.round(log_probs[spoke].max(axis=1), DIGITS), label[spoke]
     if not len(tonight) or not len(reference.gold):
         return 1.0
     weights = reweighted(reference.label + 1, label + 1)  # no label is a label of its own here
-    held = np.nan_to_num(reference.log_probs.max(axis=1), nan=-np.inf)
+    known = reference.log_probs.max(axis=1) if reference.scores is None else reference.scores
+    held = np.nan_to_num(np.round(known, DIGITS), nan=-np.inf)
     return likeness(held, weights, tonight)
 
 

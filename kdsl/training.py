@@ -116,10 +116,11 @@ def _can_see(name: str, task: Task, settings: FitSettings) -> bool:
 
 
 def _joined(order: Order, lessons: Sequence[_Lesson]) -> Order:
-    """With the other tasks' examples, where the voter's adapter is to learn all tasks."""
+    """With the other tasks' examples, where the voter's adapter is to learn all tasks that it can look at."""
     if not any(one.post_train and one.lora.joint for one in _models(order.options)):
         return order
-    others = [one for one in lessons if one.task.name != order.task.name]
+    theirs = [one for one in lessons if any(its.voter == order.voter for its in one.orders)]
+    others = [one for one in theirs if one.task.name != order.task.name]
     return replace(
         order,
         beside=[Lesson(one.task, one.items, one.gold, one.groups, contents_of(one.items)) for one in others],

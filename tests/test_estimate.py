@@ -9,6 +9,9 @@ from kdsl import estimate as estimates
 from kdsl import metrics
 from kdsl.errors import ReleaseError
 from kdsl.estimate import Reference, drift, estimate
+from kdsl.fusion.held_out import held_out
+from kdsl.fusion.nested import reference as reference_of
+from kdsl.fusion.nested import refit
 
 SIZE = 5
 EVEN = np.full(SIZE, 1 / SIZE)
@@ -104,6 +107,34 @@ def test_other_rows_are_told_from_other_shares() -> None:
         assert drift(reference, shifted.log_probs, shifted.label) > 0.001
         strange = batch(200, 10 + seed, signal=0.7)
         assert drift(reference, strange.log_probs, strange.label) < 0.001
+
+
+def _sure(n: int, seed: int, gap: float) -> Reference:
+    """A voter that is right in 95 of 100 rows and far surer than that, as models are that learned few examples well."""
+    dice = np.random.default_rng(seed)
+    gold = dice.integers(0, SIZE, n)
+    logits = dice.normal(size=(n, SIZE))
+    said = np.where(dice.random(n) < 0.95, gold, dice.integers(0, SIZE, n))
+    logits[np.arange(n), said] += np.maximum(dice.normal(gap, 5.0, n), 0.0)
+    return Reference(gold, said, logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("gap", [18.0, 40.0])
+def test_nights_of_a_sure_release_are_no_drift_unless_it_is_less_sure(gap: float, tmp_path: Path) -> None:
+    labels, seen = [f"label {at}" for at in range(SIZE)], _sure(150, 1, gap)
+    ids = [str(at) for at in range(150)]
+    held = held_out(labels, ids, [labels[at] for at in seen.gold], ids, {"small": seen.log_probs})
+    fusion, _ = refit(held, seed=1)
+    reference_of(held, fusion)[0].save(tmp_path / "r.npz")
+    known = estimates.load(tmp_path / "r.npz")
+
+    def likeness(night: Reference) -> float:
+        fused = fusion({"small": night.log_probs.astype(np.float32).astype(np.float64)})  # as votes are stored
+        return drift(known, fused.log_probs, fused.label)
+
+    for seed in range(2, 12):
+        assert likeness(_sure(300, seed, gap)) > 0.001
+        assert likeness(_sure(300, seed, 4.0)) < 0.001
 
 
 def test_nothing_is_known_of_nothing() -> None:

@@ -103,7 +103,8 @@ def reference(held: HeldOut, fusion: Fusion) -> tuple[Reference, dict[str, Relia
     said = answers(held, recipe, seed=0)
     doubtful = said.score < np.where(said.asked, fusion.threshold or 0.0, fusion.judge(False).threshold or 0.0)
     at = held.without(fusion.idle).complete
-    known = Reference(held.gold[at], np.where(doubtful, -1, said.label)[at], said.log_probs[at])
+    own = fusion(held.said, held.facts).log_probs.max(axis=1)
+    known = Reference(held.gold[at], np.where(doubtful, -1, said.label)[at], said.log_probs[at], own[at])
     spoke = at & (said.label >= 0)
     curves = {"fused": reliability(Answered(said.score[spoke], (said.label == held.gold)[spoke]), seed=0)}
     for name, votes in said.calibrated.items():

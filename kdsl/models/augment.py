@@ -47,7 +47,9 @@ class AugmentSettings(BaseModel):
     )
     paraphrase: float = Field(0.5, ge=0, le=1, description="put one of these wordings, where any passed the filter")
     pictures: float = Field(0.7, ge=0, le=1, description="crop, scale, recolour and compress a picture")
-    shuffle_codes: float = Field(0.5, ge=0, le=1, description="steps in which labels change their codes and places")
+    shuffle_codes: float = Field(
+        0.5, ge=0, le=1, description="steps in which labels change their codes and places; none with labels: none"
+    )
 
 
 def item(given: Item, dice: Random, settings: AugmentSettings, alike: Sequence[Item] = ()) -> Item:

@@ -192,7 +192,7 @@ def _taught(
     with tempfile.TemporaryDirectory() as passing:
         # Of one task and one start: a joint adapter's runs are alike, and may be under way at the same time.
         begun = hashlib.sha256((start or b"") + task.name.encode()).hexdigest()[:16]
-        run = identity(scorer.loaded.fingerprint, learned, lora, seed)
+        run = identity(scorer.loaded.fingerprint, scorer.settings.shown, learned, lora, seed)
         folder = Path(settings.unfinished or passing) / f"{run}-{begun}"
         known = None if start is None else weights_of(start)
         adapted = post_train(scorer, learned, lora, seed=seed, folder=folder, start=known)

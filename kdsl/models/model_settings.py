@@ -1,7 +1,7 @@
 """Settings of one model: where it lies, how it is loaded and how it scores."""
 
 import gc
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,6 +9,8 @@ from kdsl.errors import ConfigError
 from kdsl.models import checkpoint
 from kdsl.models.device import device_of
 from kdsl.models.prompt import Listed
+
+_ASIDE = {"path", "allow_download", "device", "batch_tokens", "window", "threads", "weights"}
 
 
 class ModelSettings(BaseModel):
@@ -41,6 +43,11 @@ class ModelSettings(BaseModel):
     weights: Literal["full", "int8"] = Field(
         "full", description="int8: on a CPU, labels are scored with rounded weights, faster and in less memory"
     )
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """All but where the model lies and how fast it runs: what an adapter learns follows from these."""
+        return self.model_dump(mode="json", exclude=_ASIDE)
 
     def loaded(self) -> checkpoint.Loaded:
         """The checkpoint, loaded anew, its weights in full.

@@ -4,11 +4,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdsl.dialogue import Item
 from kdsl.errors import ConfigError
 from kdsl.models.adapter import Progress, digest
 from kdsl.models.lessons import Lesson
@@ -35,13 +36,18 @@ class State:
     moments: "dict[str, torch.Tensor]" = field(default_factory=dict)
 
 
-def identity(base: str, lessons: Sequence[Lesson], settings: Any, seed: int) -> str:
-    """SHA-256 over everything that a run's result follows from: base model, examples, settings, seed."""
-    told = [base, seed, settings.model_dump(mode="json")]
+def identity(base: str, shown: Mapping[str, Any], lessons: Sequence[Lesson], settings: Any, seed: int) -> str:
+    """SHA-256 over everything that a run's result follows from: base model, how it is shown what, settings, seed."""
+    told = [base, shown, seed, settings.model_dump(mode="json")]
     for lesson in lessons:
-        rows = sorted(zip((item.item_id for item in lesson.items), lesson.gold, lesson.groups, strict=True))
+        rows = sorted(zip(map(_told, lesson.items), lesson.gold, lesson.groups, strict=True))
         told += [digest(lesson.task), rows]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _told(item: Item) -> tuple[Any, ...]:
+    turns = [(turn.speaker, turn.text, turn.image_ids) for turn in item.turns]
+    return item.item_id, turns, [picture.sha256 for picture in item.pictures]
 
 
 def save(folder: Path, whose: str, state: State, moments: "dict[str, torch.Tensor]") -> None:

@@ -47,7 +47,7 @@ class Tuning:
 
         self.scorer, self.settings, self.seed = scorer, settings, seed
         self.courses = [prepared(scorer, lesson, settings, seed) for lesson in lessons]
-        self.identity = progress.identity(scorer.loaded.fingerprint, lessons, settings, seed)
+        self.identity = progress.identity(scorer.loaded.fingerprint, scorer.settings.shown, lessons, settings, seed)
         model = scorer.loaded.model
         self.wrapped = adapter.wrap(
             model, rank=settings.rank, alpha=settings.alpha, dropout=settings.dropout, vision=settings.vision, seed=seed
@@ -202,7 +202,8 @@ class Tuning:
         dice = Random(f"{self.seed}/codes/{step}")  # noqa: S311 - no secret
         n = len(one.task.labels)
         order: Sequence[int] = plan.orders[step % len(plan.orders)]
-        if dice.random() < self.settings.augment.shuffle_codes:
+        # Where the prompt does not say which code is whose, a label can only learn its own.
+        if self.scorer.settings.labels != "none" and dice.random() < self.settings.augment.shuffle_codes:
             order = dice.sample(range(n), n)
         known = codes(self.scorer.loaded.tokenizer, n)
         shared = self.scorer.prompter.shared(one.task, known, order)

@@ -273,3 +273,11 @@ def test_labels_change_places_and_codes_as_the_prompt_says(settings, intent, sha
         codes = [known.decode(path).strip() for path in trie.paths]
         assert {code: label.name for code, label in zip(codes, intent.labels, strict=True)} == lines
     assert len(set(lists)) == 1 if share == 0 else len(set(lists)) > 4
+
+
+def test_a_label_that_the_prompt_does_not_list_keeps_its_code(settings, intent):
+    told = QUICK.model_copy(update={"augment": OFF.model_copy(update={"shuffle_codes": 1.0})})
+    run = Tuning(Scorer.load(settings.model_copy(update={"labels": "none"})), [lesson(intent)], told, 1)
+    asked = run.scorer.plan(intent)
+    for step in range(4):
+        assert tuple(path[0] for path in run._asked(run.courses[0], step)[1].paths) == asked.tokens

@@ -29,6 +29,7 @@ from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings, MllmSettings
 from kdsl.models.mllm_voter import MllmVoter, fit_of
 from kdsl.models.model_settings import ModelSettings
+from kdsl.models.progress import identity
 from kdsl.models.tuning import HeldOut, Tuning
 from kdsl.models.voter import Voter
 
@@ -243,6 +244,20 @@ def test_a_killed_run_goes_on_to_the_same_adapter(settings, intent, tmp_path, mo
     post_train(Scorer.load(settings), [lesson(intent)], told, seed=3, folder=tmp_path / "whole")
     for name in ("adapter.safetensors", "adapter.json"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_what_is_shown_otherwise_is_another_run(settings, intent):
+    given = lesson(intent)
+    told = [replace(item, turns=(Turn("user", f"{item.turns[0].text}!"),)) for item in given.items]
+
+    def run(lesson: Lesson, **more: object) -> str:
+        return identity("base", settings.model_copy(update=more).shown, [lesson], QUICK, 1)
+
+    known = run(given)
+    assert run(given, path="elsewhere", device="cuda:0", batch_tokens=64, window=1, threads=1) == known
+    others = [("labels", "named"), ("own_tokens", 64), ("max_pixels", 3_136), ("max_pictures", 0), ("permutations", 2)]
+    found = [known, run(replace(given, items=told)), *(run(given, **{name: value}) for name, value in others)]
+    assert len(set(found)) == len(found)
 
 
 def test_a_voter_that_was_cut_off_goes_on_where_its_settings_say(settings, intent, tmp_path, monkeypatch):
