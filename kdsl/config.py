@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from kdsl.errors import ConfigError
 from kdsl.models.mllm_settings import MllmSettings
+from kdsl.taxonomy import UNREADABLE
 
 PREFIX = "KDSL_"
 _SPARK = "spark.conf."
@@ -193,7 +194,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"--conf: {path} cannot be read ({error.strerror}); name a YAML file, as conf/local.yaml."
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise ConfigError(f"--conf: {path} is no YAML in UTF-8 ({error}).") from error
     if data is None:
         return {}
@@ -212,7 +213,7 @@ def read(dotted: str, value: str) -> Any:
         return value
     try:
         return yaml.safe_load(value)
-    except yaml.YAMLError:
+    except UNREADABLE:
         return value
 
 

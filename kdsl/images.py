@@ -141,13 +141,13 @@ def _upright_rgb(image: "Image") -> "Image":
 def _rgb(image: "Image") -> "Image":
     from PIL import Image
 
+    if image.mode.startswith("I;16"):  # first: Pillow cannot make RGBA of it, and a see-through shade is no loss
+        return image.point(lambda value: value / 256).convert("L").convert("RGB")  # 16 bits a pixel: keep the upper 8
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         white = Image.new("RGB", rgba.size, "white")
         white.paste(rgba, mask=rgba.getchannel("A"))
         return white
-    if image.mode.startswith("I;16"):
-        return image.point(lambda value: value / 256).convert("L").convert("RGB")  # 16 bits a pixel: keep the upper 8
     return image.convert("RGB")
 
 

@@ -4,12 +4,13 @@ A few numbers describe an item: what share of the shopper's words, and of those 
 has, and how its pictures are laid out (`kdsl.features.NUMBERS`). Each number is compared between the examples and the
 night by a two-sample test (Kolmogorov-Smirnov), the examples weighted to the labels given tonight, so that a shift of
 label shares alone is none; the least probability counts, times the number of tests (Bonferroni). An example is compared
-with the others as if it were new: words that only its own near-duplicates have are new in it.
+with the others as if it were new. Whether its near-duplicates are among those others hangs on whether tonight's items
+will have some among the examples, as where an app sends half of the words: both ways are tried, the likelier counts.
 """
 
 import re
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,15 +52,21 @@ class Shift:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The examples of one task: hashes of their words by field, their features (n, features), their labels (n,)."""
+    """The examples of one task: hashes of their words by field, their features (n, features), their labels (n,).
+
+    In `features` words that only near-duplicates of an example have are new; `own` (n, fields) are the shares of words
+    that no other example has at all, None in a release of an earlier version.
+    """
 
     words: dict[str, NDArray[np.uint32]]
     features: Floats
     label: NDArray[np.int64]
+    own: Floats | None = None
 
     def rows(self, chosen: NDArray[np.bool_]) -> "Inputs":
         """The same words, with the features of these examples alone."""
-        return replace(self, features=self.features[chosen], label=self.label[chosen])
+        own = None if self.own is None else self.own[chosen]
+        return replace(self, features=self.features[chosen], label=self.label[chosen], own=own)
 
     def of(self, items: Sequence[Item]) -> Floats:
         """Features (n, features) of other items; NaN where an item has no such thing."""
@@ -86,32 +93,39 @@ class Inputs:
             there, here = ~np.isnan(one), ~np.isnan(other)
             if there.sum() < LEAST_ITEMS or here.sum() < LEAST_ITEMS or not weights[there].sum():
                 continue
-            mean = float(np.average(one[there], weights=weights[there]))
-            probability = likeness(one[there], weights[there], other[here])
-            found.append(Shift(name, mean, float(other[here].mean()), probability))
+            ways = [one] if self.own is None or column >= len(FIELDS) else [one, self.own[:, column]]
+            likely = [likeness(way[there], weights[there], other[here]) for way in ways]
+            nearest = ways[int(np.argmax(likely))]
+            mean = float(np.average(nearest[there], weights=weights[there]))
+            found.append(Shift(name, mean, float(other[here].mean()), max(likely)))
         found.sort(key=lambda shift: (shift.likeness, shift.name))
         return (min(1.0, found[0].likeness * len(found)) if found else 1.0), found
 
     def save(self, file: Path) -> None:
         """Write an npz file."""
         words: dict[str, Any] = {f"words/{name}": hashes for name, hashes in self.words.items()}
+        if self.own is not None:
+            words["own"] = self.own
         np.savez_compressed(file, features=self.features, label=self.label, **words)
 
 
 def learn(items: Sequence[Item], label: NDArray[np.int64], groups: Sequence[str]) -> Inputs:
     """The examples; `groups` (n) are keys of near-duplicates."""
     groups_of: dict[str, dict[int, set[str]]] = {name: defaultdict(set) for name in FIELDS}
+    times: dict[str, Counter[int]] = {name: Counter() for name in FIELDS}
     told = [dict(_words(item)) for item in items]
     for own, group in zip(told, groups, strict=True):
         for name, words in own.items():
+            times[name].update(words)
             for word in words:
                 groups_of[name][word].add(group)
-    rows = []
+    rows, alone = [], []
     for item, own, group in zip(items, told, groups, strict=True):
         new = [_share([groups_of[name][word] == {group} for word in own[name]]) for name in FIELDS]
         rows.append([*new, *numbers(item).values()])
+        alone.append([_share([times[name][word] == 1 for word in own[name]]) for name in FIELDS])
     hashes = {name: np.array(sorted(words), dtype=np.uint32) for name, words in groups_of.items()}
-    return Inputs(hashes, _table(rows), np.asarray(label, dtype=np.int64))
+    return Inputs(hashes, _table(rows), np.asarray(label, dtype=np.int64), _table(alone, len(FIELDS)))
 
 
 def load(file: Path) -> Inputs:
@@ -125,7 +139,8 @@ def load(file: Path) -> Inputs:
             features = arrays["features"]
             if features.shape[1] != len(FEATURES):
                 raise ValueError("other features")
-            return Inputs({name: arrays[f"words/{name}"] for name in FIELDS}, features, arrays["label"])
+            words = {name: arrays[f"words/{name}"] for name in FIELDS}
+            return Inputs(words, features, arrays["label"], arrays.get("own"))
     except (OSError, ValueError, KeyError, IndexError, BadZipFile) as error:
         raise ReleaseError(f"inputs in {file} cannot be read ({type(error).__name__}); run fit again.") from error
 
@@ -143,9 +158,9 @@ def _words(item: Item) -> Iterator[tuple[str, frozenset[int]]]:
         yield name, frozenset(found)
 
 
-def _table(rows: Sequence[Sequence[float]]) -> Floats:
+def _table(rows: Sequence[Sequence[float]], columns: int = len(FEATURES)) -> Floats:
     # Equal numbers must stay equal by whatever way they came: to the test the last digit of a float is a difference.
-    return np.round(np.array(rows, dtype=np.float64).reshape(-1, len(FEATURES)), DIGITS)
+    return np.round(np.array(rows, dtype=np.float64).reshape(-1, columns), DIGITS)
 
 
 def _share(new: Sequence[bool]) -> float:

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from kdsl.errors import TaxonomyError
 
 MAX_BYTES = 4_000_000
+# What reading YAML raises, an odd date, number or depth of it among them.
+UNREADABLE = (yaml.YAMLError, ValueError, IndexError, RecursionError)
 
 
 class _Frozen(BaseModel):
@@ -119,7 +121,7 @@ def load(path: str | Path) -> Taxonomy:
         raise TaxonomyError(f"taxonomy: {path} is larger than {MAX_BYTES:,} bytes; is it the right file?")
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise TaxonomyError(f"taxonomy: {path} is no YAML in UTF-8 ({error}).") from error
     if not isinstance(data, dict):
         raise TaxonomyError(f"taxonomy: {path} holds {type(data).__name__}; a mapping with name and tasks is wanted.")

@@ -137,8 +137,10 @@ def test_transparent_becomes_white():
     assert decode(encode(mode="RGBA", colour=(0, 0, 0, 0)), **LIMITS).getpixel((5, 5)) == (255, 255, 255)
 
 
-def test_sixteen_bits_keep_their_brightness():
-    assert decode(encode(mode="I;16", colour=128 * 256), **LIMITS).getpixel((5, 5)) == (128, 128, 128)
+@pytest.mark.parametrize("more", [{}, {"transparency": 65_535}])
+def test_sixteen_bits_keep_their_brightness(more):
+    content = encode(mode="I;16", colour=128 * 256, **more)
+    assert decode(content, **LIMITS).getpixel((5, 5)) == (128, 128, 128)
 
 
 def test_sha256_is_over_the_bytes():

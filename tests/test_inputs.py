@@ -94,9 +94,33 @@ def test_words_are_new_to_an_example_where_only_its_near_duplicates_have_them() 
     ]
     found = inputs.learn(made, np.zeros(3, dtype=int), ["one", "one", "two"])
     assert found.features[:, 0].tolist() == pytest.approx([0.5, 0.5, 0.6])
+    assert found.own is not None
+    assert found.own[:, 0].tolist() == pytest.approx([0.0, 0.0, 0.6])  # where near-duplicates are others too
     assert np.isnan(found.features[:, 1]).all()  # no picture, no words in it
     told = Item("new", "intent", (Turn("user", "a q r s"), Turn("agent", "hello")))
     assert found.of([told])[0, 0] == pytest.approx(0.75)
+
+
+def test_nights_in_which_an_app_writes_some_of_the_dialogues_pass() -> None:
+    """Its wordings are near-duplicates of each other among the examples, and known tonight."""
+
+    def told(n: int, seed: int) -> tuple[list[Item], list[str]]:
+        dice = np.random.default_rng(seed)
+        written = [f"button {k} " + " ".join(f"app{k}word{at}" for at in range(9)) for k in range(6)]
+        made, groups = [], []
+        for k in range(n):
+            kind = int(dice.integers(6)) if dice.random() < 0.3 else -1
+            own = " ".join(dice.choice([*WORDS, *(f"rare{at}" for at in range(400))], 12))
+            made.append(Item(f"{seed}/{k}", "intent", (Turn("user", own if kind < 0 else written[kind]),)))
+            groups.append(f"{seed}/{k}" if kind < 0 else f"app {kind}")
+        return made, groups
+
+    made, groups = told(200, 1)
+    found = inputs.learn(made, np.zeros(200, dtype=int), groups)
+    for seed in range(2, 8):
+        night, _ = told(300, seed)
+        value, _ = found.compare(found.of(night), np.zeros(300, dtype=int))
+        assert value > 0.001
 
 
 def test_scripts_without_spaces_are_compared_by_pairs_of_characters() -> None:

@@ -41,7 +41,9 @@ def test_all_faults_are_named() -> None:
         assert part in message
 
 
-@pytest.mark.parametrize("content", ["- x\n", "name: [\n", "\x00"])
+@pytest.mark.parametrize(
+    "content", ["- x\n", "name: [\n", "\x00", "name: 2026-02-30\n", 'name: !!int ""\n', "[" * 9_000]
+)
 def test_what_is_no_taxonomy_is_refused(tmp_path: Path, content: str) -> None:
     file = tmp_path / "odd.yaml"
     file.write_text(content)

@@ -19,7 +19,7 @@ WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")  # what a do
 MOST = 64_000_000  # bytes of a JSON file; the largest tokenizers take 20 million
 FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 PLAIN = ("llama", "qwen2", "qwen3")  # text alone; their attention is the one of `kdsl.models.fast`
-_EDGE = 1 << 20
+_SAMPLE = 1 << 14  # bytes of a tensor, from its middle
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def sees(path: str, *, allow_download: bool = False) -> bool:
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 that tells base models apart: configuration, tokenizer, and of each shard its header, edges and size.
+    """SHA-256 that tells base models apart: configuration, tokenizer, headers, and some of each tensor.
 
     Raises:
         ConfigError: a shard is damaged or cut off.
@@ -111,14 +111,13 @@ def fingerprint(folder: Path) -> str:
         file = folder / name
         digest.update(name.encode() + (hashlib.sha256(file.read_bytes()).digest() if file.exists() else b""))
     for shard in _shards(folder):
-        _whole(shard)  # it may be the pointer that git leaves of a large file
-        size = shard.stat().st_size
+        spans = _whole(shard)  # it may be the pointer that git leaves of a large file
         with shard.open("rb") as stream:
-            head = stream.read(8)
-            header = stream.read(struct.unpack("<Q", head)[0])
-            digest.update(shard.name.encode() + size.to_bytes(8, "little") + header + stream.read(_EDGE))
-            stream.seek(max(0, size - _EDGE))
-            digest.update(stream.read())
+            length = struct.unpack("<Q", stream.read(8))[0]
+            digest.update(shard.name.encode() + stream.read(length))
+            for begin, end in spans:  # a fine-tune changes the layers alone, which may lie anywhere
+                stream.seek(8 + length + begin + max(0, end - begin - _SAMPLE) // 2)
+                digest.update(stream.read(min(_SAMPLE, end - begin)))
     return digest.hexdigest()
 
 
@@ -225,19 +224,27 @@ def _shards(folder: Path) -> list[Path]:
     return [folder / "model.safetensors"]
 
 
-def _whole(shard: Path) -> None:
-    """A safetensors file states where its data end; a copy that stopped early is shorter."""
+def _whole(shard: Path) -> list[tuple[int, int]]:
+    """Where its tensors begin and end, behind the header. A file states that; a copy that stopped early is shorter."""
     size = shard.stat().st_size
     with shard.open("rb") as stream:
         head = stream.read(8)
         length = struct.unpack("<Q", head)[0] if len(head) == 8 else size
         try:
             header = json.loads(stream.read(length)) if 0 < length <= size - 8 else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             header = {}
-    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-    if not ends or 8 + length + max(ends) != size:
+    try:
+        spans = sorted((int(one["data_offsets"][0]), int(one["data_offsets"][1])) for one in _tensors(header))
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
+        spans = []
+    if not spans or min(spans)[0] < 0 or 8 + length + max(end for _, end in spans) != size:
         raise ConfigError(f"model: {shard} is damaged or cut off at {size:,} bytes; copy it again.")
+    return spans
+
+
+def _tensors(header: Any) -> list[Any]:
+    return [entry for name, entry in header.items() if name != "__metadata__"]
 
 
 def _json(folder: Path, name: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from kdsl.models import batching, checkpoint, int8, memory, packed, positions, p
 from kdsl.models.ahead import Coming, ahead
 from kdsl.models.batching import Batch, Encoded, collate
 from kdsl.models.model_settings import ModelSettings
-from kdsl.models.pixels import Decoder, Pixels, Scaled, Sizes
+from kdsl.models.pixels import Decoder, Scaled, Sizes, fitting
 from kdsl.models.plan import Plan, planned
 from kdsl.models.prefix import Prefix
 from kdsl.models.prompt import Limits, Prompter
@@ -61,7 +61,7 @@ class Scorer:
         limits = Limits(settings.own_tokens, settings.max_pictures)
         self.prompter = Prompter(loaded.tokenizer, loaded.picture_token, limits, settings.labels)
         sizes = Sizes(settings.max_image_bytes, settings.max_image_pixels, settings.max_pixels, settings.min_pixels)
-        self.pixels = Pixels(loaded.image_processor, sizes) if loaded.image_processor is not None else None
+        self.pixels = fitting(loaded.image_processor, sizes, settings.own_tokens) if loaded.image_processor else None
         self._decoder = Decoder(self.pixels, settings.threads)
         self._prefixes: dict[tuple[int, ...], Prefix] = {}
         auto = settings.batch_tokens == "auto"
@@ -270,7 +270,7 @@ class Scorer:
         if not shared:
             return None
         if shared not in self._prefixes:
-            while len(self._prefixes) >= KEPT:
+            while len(self._prefixes) >= max(KEPT, self.settings.permutations):
                 self._prefixes.pop(next(iter(self._prefixes)))
             self._prefixes[shared] = prefix.run(self.loaded.model, shared)
         return self._prefixes[shared]

@@ -1,9 +1,10 @@
 """Pictures from bytes to what a Qwen2-VL sees: decoded bounded, scaled in threads, cut into patches of a batch."""
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kdsl import images
@@ -13,6 +14,8 @@ from kdsl.models.sight import Patches, Tones
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+_LOG = logging.getLogger(__name__)
+FRAME = 32  # tokens kept for what stands around the picture of an item that is one
 LONGEST = 50  # longer side over shorter at most; beyond it a picture is squeezed (Qwen2-VL itself refuses 200)
 
 
@@ -99,6 +102,20 @@ class Pixels:
         rows, columns = image.height // self.unit, image.width // self.unit
         shades = np.asarray(image).reshape(rows, merged, side, columns, merged, side, 3)
         return np.ascontiguousarray(shades.transpose(0, 3, 1, 4, 6, 2, 5)).reshape(-1, 3, side * side)
+
+
+def fitting(image_processor: Any, sizes: Sizes, own_tokens: int) -> Pixels:
+    """The picture side of a checkpoint whose largest picture leaves room for itself in an item of so many tokens."""
+    unit = Pixels(image_processor, sizes).unit
+    most = max(1, own_tokens - FRAME) * unit**2
+    if sizes.max_pixels > most:
+        _LOG.warning(
+            "max_pixels: %d given, up to %d tokens a picture; own_tokens: %d has room for %d pixels, which is what "
+            "pictures are scaled to. Raise own_tokens to show more of them.",
+            sizes.max_pixels, sizes.max_pixels // unit**2, own_tokens, most,
+        )  # fmt: skip
+        sizes = replace(sizes, max_pixels=most, min_pixels=min(sizes.min_pixels, most))
+    return Pixels(image_processor, sizes)
 
 
 def _tones(processor: Any) -> Tones:

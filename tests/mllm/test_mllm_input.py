@@ -196,3 +196,14 @@ def test_one_item_that_does_not_fit_at_all_fails_the_task(scorer, intent, dialog
     monkeypatch.setattr(Scorer, "_forward", never)
     with pytest.raises(torch.OutOfMemoryError):
         scorer.score(intent, dialogues[:2], contents)
+
+
+def test_a_picture_that_own_tokens_has_no_room_for_is_scaled_to_what_there_is(settings, scene, caplog):
+    """It was too long for its own prompt, and the voter silent on every picture."""
+    large = settings.model_copy(update={"max_pixels": 360_000, "own_tokens": 128})
+    scorer = Scorer.load(large)
+    assert "max_pixels: 360000 given" in caplog.text
+    item, contents = _item(picture(900, 700))
+    scored = scorer.score(scene, [item], contents)
+    assert not scored.faults
+    assert np.isfinite(scored.log_probs).all()
