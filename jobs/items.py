@@ -40,9 +40,10 @@ def targets(lake: Lake, tasks: Mapping[str, str], days: "Column") -> "DataFrame"
         .withColumn("turns", F.lit(None).cast(conversations.schema["turns"].dataType))
     )
     frames = [
-        frame.withColumn("task", F.explode(F.array(*map(F.lit, by_unit[unit])))).select(*TARGET)
+        # Cast, since two releases may have no task in common: of no task there is nothing, which has no type.
+        frame.withColumn("task", F.explode(F.array(*map(F.lit, by_unit[unit])).cast("array<string>"))).select(*TARGET)
         for unit, frame in (("conversation", conversations), ("image", images))
-        if by_unit[unit]
+        if by_unit[unit] or not tasks
     ]
     return frames[0] if len(frames) == 1 else frames[0].unionByName(frames[1])
 

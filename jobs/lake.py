@@ -59,7 +59,11 @@ class Lake:
     def ensure(self, name: str) -> str:
         """Create the table where it is missing; its path."""
         if not self.has(name):
-            self.spark.sql(TABLES[name].ddl(self.path(name)))
+            try:
+                self.spark.sql(TABLES[name].ddl(self.path(name)))
+            except Exception:
+                if not self.has(name):  # else another writer was first, and made the same
+                    raise
         return self.path(name)
 
     def df(self, name: str) -> "DataFrame":
@@ -120,8 +124,10 @@ class Lake:
         pinned = f"{same_key} AND t.event_date IN ({_literals(dates)})" if dates is not None else same_key
         compared = [c for c in rows.columns if c not in (*table.key, *table.stamps)]
         differs = " OR ".join(f"NOT (t.{column} <=> s.{column})" for column in compared) or "false"
-        self.ensure(name)
-        stored = self.df(name)
+        there = self.spark.read.format("delta").load(self.ensure(name))
+        if set(rows.columns) - set(there.columns):  # made by an earlier version: a MERGE names every column
+            self.append(name, rows.limit(0))
+        stored = self._up_to_date(name, there)
         if dates is not None:
             stored = stored.where(F.col("event_date").isin(list(dates)))
         on = F.expr(f"{same_key} AND NOT ({differs})")

@@ -28,9 +28,12 @@ def write(
     (seconds, cache hits) are written for the days on which this run labelled `worked[day]` items: a run works on many
     days at once, so each day gets its share by rows. Days in `retried`, on which it asked of nothing but rows with a
     passing fault once more, count only where an answer changed. Estimates are written for the days worked on, and for
-    those that have labels and none yet: a run was killed before it measured, or `evaluate` labelled them.
+    those that have labels and none yet: a run was killed before it measured, or `evaluate` labelled them. What
+    the release learned from takes no part in estimates.
     """
     labels = unlearned.labelled(lake, release, days).persist()
+    # What is learned is known by heart: its words are none of them new, and its votes are surer than they would be.
+    others = unlearned.unknown(lake, release, labels)
     try:
         if retried:
             changed = _changed(labels, retried, run)
@@ -39,15 +42,15 @@ def write(
             lambda: (
                 measured(unlearned.counted(lake, release, labels)),
                 stored(lake, release, days),
-                unfamiliar.likenesses(lake, release, labels, worked) if worked else {},
+                unfamiliar.likenesses(lake, release, others, worked) if worked else {},
             ),
-            lambda: unlabelled.estimates(lake, release, labels, worked) if worked else {},
+            lambda: unlabelled.estimates(lake, release, others, worked) if worked else {},
         )
         estimable = {(key.event_date, key.task) for key in figures if key.metric == "rows"}
         missing = {day for day, task in estimable if Key(day, task, ESTIMATED, "") not in before} - set(worked)
         if missing:
-            likenesses |= unfamiliar.likenesses(lake, release, labels, missing)
-            estimates |= unlabelled.estimates(lake, release, labels, missing)
+            likenesses |= unfamiliar.likenesses(lake, release, others, missing)
+            estimates |= unlabelled.estimates(lake, release, others, missing)
     finally:
         labels.unpersist()
     total = sum(worked.values())

@@ -1,7 +1,6 @@
 """`rules edit`, `pin`, `ban`, `write` and `import`: note what people did, then mint the child that does it."""
 
 import argparse
-import json
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -65,6 +64,8 @@ def change(
         for one in new:
             console.say(f"{one.action} {one.rule.rule_id}: {sentence(one.rule, release.taxonomy.language)}")
         if new:
+            # What cannot be read again would stop every later edit and fit.
+            hands.replay([(one.action, one.rule_json()) for one in new], release.taxonomy)
             rule_edits.append(lake, new, args.who, args.why)
         run.count("edits", len(new))
         by_hand = rule_edits.by_hand(lake, release.taxonomy)
@@ -99,9 +100,14 @@ def rule_of(taxonomy: Taxonomy, task: str, label: str, conditions: Sequence[str]
     Raises:
         RuleError: a condition cannot be used, or the taxonomy has no such task or label.
     """
-    lines = [f"taxonomy: {json.dumps(taxonomy.name)}", "rules:", f"- task: {json.dumps(task)}"]
-    lines += [f"  label: {json.dumps(label)}", "  if:", *(f"  - {' '.join(one.split())}" for one in conditions)]
+    lines = [f"taxonomy: {_quoted(taxonomy.name)}", "rules:", f"- task: {_quoted(task)}"]
+    lines += [f"  label: {_quoted(label)}", "  if:", *(f"  - {' '.join(one.split())}" for one in conditions)]
     return parse.from_yaml("\n".join(lines), taxonomy, name="the rule of --task, --label and --if").rules[0]
+
+
+def _quoted(text: str) -> str:
+    """The text as YAML, by code points: JSON writes an emoji as two halves, which YAML takes for no character."""
+    return '"' + "".join(f"\\U{ord(char):08x}" for char in text) + '"'
 
 
 def _learned(lake: Lake, release: Release) -> dict[str, dict[str, Item]]:

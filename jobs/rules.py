@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from jobs import options, registry, rule_changes, rule_trials, rule_views
 from jobs.lake import Lake
 from kdsl.config import Settings
+from kdsl.rules.parse import MAX_TEXT
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> list[argparse.ArgumentPars
         )
     for name in ("edit", "pin", "ban", "write", "import"):
         leaves[name].add_argument("--why", metavar="TEXT", help="kept in rule_edits")
-        leaves[name].add_argument("--who", metavar="NAME", default=_user(), help="default: %(default)s")
+        leaves[name].add_argument("--who", metavar="NAME", type=_name, default=_user(), help="default: %(default)s")
     for name in set(ACTIONS) - {"diff"}:
         leaves[name].add_argument("--release", metavar="ID", help="default: the promoted one")
     leaves["diff"].add_argument("old", metavar="OLD", help="id of a release")
@@ -71,6 +72,17 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
     lake = Lake(spark, settings.lake, settings.label.retries).must_exist()
     release = registry.find(lake, settings, args.old if args.action == "diff" else args.release)
     ACTIONS[args.action][0](lake, settings, release, args)
+
+
+def _name(text: str) -> str:
+    """Who did it.
+
+    Raises:
+        argparse.ArgumentTypeError: it is longer than a rule file may say.
+    """
+    if len(text) > MAX_TEXT:
+        raise argparse.ArgumentTypeError(f"{len(text):,} characters; at most {MAX_TEXT} are allowed")
+    return text
 
 
 def _user() -> str:

@@ -20,10 +20,8 @@ def held_out(lake: Lake, release: Release) -> "DataFrame":
     """
     from pyspark.sql import functions as F
 
-    learned = [{"item_id": item_id, "task": task} for task, ids in release.learned().items() for item_id in ids]
-    known = lake.spark.createDataFrame(pa.Table.from_pylist(learned))
     gold = lake.df("gold_labels").select("item_id", "task", F.col("label").alias("gold"), "split")
-    gold = gold.join(F.broadcast(known), ["item_id", "task"], "left_anti")
+    gold = unknown(lake, release, gold)
     if not lake.has("draws"):
         return gold.withColumn("weight", F.lit(1.0))
     drawn = lake.df("draws").select("item_id", "task", "part", "inclusion")
@@ -32,6 +30,15 @@ def held_out(lake: Lake, release: Release) -> "DataFrame":
         .where(~F.col("part").eqNullSafe(F.lit("doubt")))
         .select(*gold.columns, F.coalesce(1 / F.col("inclusion"), F.lit(1.0)).alias("weight"))
     )
+
+
+def unknown(lake: Lake, release: Release, rows: "DataFrame") -> "DataFrame":
+    """Those of the rows (with item_id and task) that the release did not learn from."""
+    from pyspark.sql import functions as F
+
+    learned = [{"item_id": item_id, "task": task} for task, ids in release.learned().items() for item_id in ids]
+    known = lake.spark.createDataFrame(pa.Table.from_pylist(learned))
+    return rows.join(F.broadcast(known), ["item_id", "task"], "left_anti")
 
 
 def labelled(lake: Lake, release: Release, days: Days) -> "DataFrame":

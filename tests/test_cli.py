@@ -68,6 +68,8 @@ def test_the_program_ends_as_its_main_function_does() -> None:
             ("fit", "--budget", "0"),
             "fit.rules_budget (command line): Input should be greater than or equal to 1, given 0",
         ),
+        # It failed after all had been learned.
+        (("fit", "--set", "fit.seed=-1"), "fit.seed (command line): Input should be greater than or equal to 0"),
         (("fit", "--set", "fit.fold=3"), "known here: voters, folds"),
         (("fit", "--set", "folds"), "has no '='"),
         (("fit", "--set", "folds", "--set", "fit.folds=1"), "fit.folds (command line)"),

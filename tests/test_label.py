@@ -34,6 +34,7 @@ from kdsl.errors import ConfigError, ErrorCode, ReleaseError
 from kdsl.features import text_fields
 from kdsl.fusion.decide import decide
 from kdsl.images import sha256
+from kdsl.release import Release
 from kdsl.thumbnail import SIZE
 from tests.night import NIGHTS, Shop
 
@@ -451,6 +452,19 @@ def test_a_night_that_was_labelled_and_not_measured_gets_its_figures_from_the_ne
     before = night.lake.versions()
     night.label(days)
     assert night.lake.versions() == before | {"runs": before["runs"] + 1}
+
+
+def test_what_the_release_learned_from_takes_no_part_in_estimates(night: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Days with many examples among their items were called unlike the examples: none of their words was new."""
+    day = night.days.end + timedelta(days=162)
+    _conversations(
+        night, *((name, day, [("user", "where is my parcel", [])]) for name in ("example", "other", "further"))
+    )
+    learned = night.release.learned()
+    monkeypatch.setattr(Release, "learned", lambda _: learned | {"intent": [*learned["intent"], "example"]})
+    night.label(Days(day, day))
+    looked_at = {row["metric"]: row["n"] for row in night.rows("batch_metrics", f"event_date = '{day}'")}
+    assert [looked_at[name] for name in ("rows", "estimated_weighted_f1", "likeness", "input_likeness")] == [3, 2, 2, 2]
 
 
 def _killed_workers() -> int:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from jobs import console, explain, promotion, registry
+from jobs import console, explain, promotion, registry, votes
 from jobs import release as job
 from jobs.evaluate import evaluate
 from jobs.fit import fit
+from jobs.items import within
 from jobs.label import label
 from jobs.report_content import collect
 from kdsl.errors import ConfigError, ReleaseError
@@ -121,6 +122,15 @@ def test_a_release_without_a_task_of_the_one_at_work_is_promoted_by_force_only(n
         assert registry.promoted(night.lake) == one.manifest.release_id
     finally:
         do(night, "rollback")
+
+
+def test_of_releases_without_a_task_in_common_no_row_is_compared(night: Shop) -> None:
+    """It ended in an IndexError."""
+    one, other = (
+        release.model_copy(update={"manifest": release.manifest.model_copy(update={"voters": {task: ("linear",)}})})
+        for release, task in ((night.release, "intent"), (night.release, "scene"))
+    )
+    assert votes.compare(night.lake, one, other, within(night.days)).count() == 0
 
 
 def test_fit_says_which_task_has_no_gold_and_does_not_promote_what_lacks_it(night: Shop) -> None:

@@ -25,6 +25,7 @@ from kdsl.rules.rule import Rule
 from kdsl.rules.ruleset import RuleSet
 from kdsl.rules.sentence import sentence
 from kdsl.rules.tree import Tree
+from kdsl.taxonomy import Label, Task, Taxonomy
 from tests.night import Shop, noted, spans
 from udfs.rules import FIRED, fire_batches
 
@@ -292,3 +293,26 @@ def test_wrong_use_is_told_and_changes_nothing(shop: Shop, argv: tuple[str, ...]
     with pytest.raises((RuleError, ConfigError), match=says):
         call(shop, *argv)
     assert shop.lake.versions(["rule_edits", "releases"]) == versions
+
+
+def test_what_could_not_be_read_again_is_not_noted(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    """It was noted, and from then on every edit of rules and every fit failed."""
+    given = ["rules", "write", "--task", "intent", "--label", "refund_status", "--if", "{user: {any_of: [okapi]}}"]
+    with pytest.raises(SystemExit):
+        cli.parse([*given, "--who", "x" * 201])
+    assert "201 characters; at most 200" in capsys.readouterr().err
+    args, _ = cli.parse(given)
+    args.who = "x" * 201
+    with pytest.raises(RuleError, match="at most 200 characters"):
+        rules.run(shop.spark, shop.settings, args)
+    assert rule_edits.by_hand(shop.lake, shop.release.taxonomy).rules == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["\N{WRAPPED PRESENT} gift", "a\nb", "say 'no' \"or\" {yes}", "two\u2028lines \x85 \x7f"]
+)
+def test_a_rule_is_written_for_a_label_of_any_name(name: str) -> None:
+    labels = (Label(name=name), Label(name="other"))
+    wanted = Taxonomy(name=name, tasks=(Task(name="intent", asked_of="conversation", question="?", labels=labels),))
+    made = rules.rule_changes.rule_of(wanted, "intent", name, ["{user: {any_of: [refund, '\N{WRAPPED PRESENT}']}}"])
+    assert (made.label, made.size) == (name, 2)

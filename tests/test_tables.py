@@ -87,6 +87,37 @@ def test_constraints_refuse_what_may_not_be(lake: Lake, bad: dict[str, Any]) -> 
     assert lake.version("labels") == before
 
 
+def test_upsert_into_a_lake_made_before_a_column_was_added(spark: "SparkSession", tmp_path: Path) -> None:
+    """`sample` failed for good where `draws` had no days yet."""
+    older = Lake(spark, str(tmp_path))
+    now = TABLES["draws"].columns
+    before = now.partition(",\n    first_day")[0]
+    spark.sql(f"CREATE TABLE delta.`{older.path('draws')}` ({before}) USING DELTA")
+    day = date(2026, 1, 5)
+    old, new = ("old", "t", day, "random", 0.5, "why", "rel", NOW), ("new", "t", day, "random", 0.5, "why", "rel", NOW)
+    spark.createDataFrame([old], before).write.format("delta").mode("append").save(older.path("draws"))
+    older.upsert("draws", spark.createDataFrame([(*new, day, day, 0.25), (*old, None, None, None)], now))
+    found = {row["item_id"]: (row["first_day"], row["own_inclusion"]) for row in older.df("draws").collect()}
+    assert found == {"old": (None, None), "new": (day, 0.25)}
+
+
+def test_a_table_that_several_create_at_once_is_there_for_all(spark: "SparkSession", tmp_path: Path) -> None:
+    """All but one failed, as two backfills begun on a lake that had no labels yet."""
+    from concurrent.futures import ThreadPoolExecutor
+    from threading import Barrier
+
+    together = Barrier(4)
+
+    def create(name: str) -> str:
+        own = Lake(spark, str(tmp_path))
+        together.wait()
+        return own.ensure(name)
+
+    with ThreadPoolExecutor(4) as pool:
+        for name in ("labels", "votes"):
+            assert set(pool.map(create, [name] * 4)) == {str(tmp_path / name)}
+
+
 def test_upsert_adds_a_version_only_where_rows_differ(lake: Lake) -> None:
     lake.upsert("labels", _labels(lake))
     first = lake.version("labels")

@@ -70,6 +70,11 @@ def canonical(pattern: str) -> str:
     while scan.at < len(scan.text):
         _step(scan)
     written = "".join(scan.out)
+    if len(written) > MAX_CHARS:  # files hold this spelling: they could not be read again
+        raise RuleError(
+            f"the expression {pattern[:20]!r}... has {len(written):,} characters as rules keep it, with ( as (?: and "
+            f"signs by a backslash; at most {MAX_CHARS} are allowed: split it"
+        )
     try:
         holds_always = compiled(written).search("") is not None
     except RuleError as error:  # what RE2 was given is our spelling; people are shown their own

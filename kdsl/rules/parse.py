@@ -21,6 +21,7 @@ _RULE = ("id", "task", "label", "if", "state", "made_by", "evidence")
 _DERIVED = ("precision", "unseen_precision", "at_least")
 _COUNTS = ("fired", "right", "unseen_fired", "unseen_right")
 MAX_IDS = 1_000
+MAX_TEXT = 200  # characters of a name
 
 T = TypeVar("T")
 
@@ -207,8 +208,8 @@ class _Parser:
         found = node.value.get(key)
         if found is None:
             return ""
-        if not isinstance(found.value, str) or len(found.value) > 200:
-            self._fault(found, f"{key} must be a text of at most 200 characters")
+        if not isinstance(found.value, str) or len(found.value) > MAX_TEXT:
+            self._fault(found, f"{key} must be a text of at most {MAX_TEXT} characters")
             return ""
         return found.value
 

@@ -184,6 +184,13 @@ def test_refused_expressions_say_why(pattern, says):
         Expression("user", pattern)
 
 
+@pytest.mark.parametrize("negative", [False, True])
+def test_an_expression_that_is_too_long_as_it_is_kept_is_refused(negative):
+    """`not_matches` was taken, and the table and the release that held it could not be read again."""
+    with pytest.raises(RuleError, match=r"'\(ab\)\(cd\).*has 420 characters as rules keep it"):
+        rule(any_of("x"), Expression("user", "(ab)(cd)" * 35, negative))
+
+
 def test_a_word_that_normalising_makes_too_long_is_refused():
     """It was taken, and the file that it was written to could not be read again."""
     with pytest.raises(RuleError, match="144 characters; at most 100"):
