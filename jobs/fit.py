@@ -74,7 +74,7 @@ def fit(lake: Lake, settings: Settings) -> Release:
         )
         run.count("examples", len(taught.keys))
         found = _learn(Shelf(lake.spark, settings), settings, wanted, taught, hands, run=run)
-        promote, reason = promotion.verdict(lake, settings, found.manifest)
+        promote, reason = promotion.of_fit(lake, settings, found.manifest)
         registry.register(lake, found, promote=promote, reason=reason)
         console.say(reason)
     return found

@@ -1,11 +1,19 @@
 """Whether a new release takes the place of the one at work."""
 
 from jobs.lake import Lake
-from jobs.registry import fused_scores, promoted
+from jobs.registry import fused_scores, promoted, rolled_back
 from jobs.shelf import Shelf
 from kdsl.config import Settings
 from kdsl.errors import ReleaseError
-from kdsl.manifest import Manifest, read_manifest
+from kdsl.manifest import Manifest, Score, read_manifest
+
+
+def of_fit(lake: Lake, settings: Settings, new: Manifest) -> tuple[bool, str]:
+    """The verdict on what `fit` learned or found again: what somebody rolled back from stays where it is."""
+    if rolled_back(lake) == new.release_id:
+        again = f"`release promote {new.release_id}` has it label again"
+        return False, f"not promoted: {new.release_id} was rolled back from; {again}"
+    return verdict(lake, settings, new)
 
 
 def verdict(lake: Lake, settings: Settings, new: Manifest) -> tuple[bool, str]:
@@ -39,13 +47,18 @@ def _against(old: Manifest, new: Manifest) -> tuple[bool, str]:
     worse = [
         f"{task} {new.score(task).value:.3f} < {old.score(task).low:.3f}"
         for task in old.scores
-        if task in new.scores and new.score(task).value < old.score(task).low
+        if task in new.scores and _below(new.score(task), old.score(task))
     ]
     if lost or worse:
         lacks = f"has no task {', '.join(lost)}, which {old.release_id} labels"
         less = f"worse than {old.release_id} beyond its interval ({'; '.join(worse)})"
         return False, f"not promoted: {lacks if lost else less}"
     return True, f"promoted: not worse than {old.release_id} beyond its interval"
+
+
+def _below(new: Score, old: Score) -> bool:
+    """Beyond the old one's interval; where every example was right that has no width, and the new one's counts."""
+    return new.value < old.low and (old.low < old.value or new.high < old.value)
 
 
 def _against_the_table(lake: Lake, at_work: str, new: Manifest, reason: str) -> tuple[bool, str]:

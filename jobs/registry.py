@@ -16,6 +16,8 @@ from kdsl.release import Release
 if TYPE_CHECKING:
     from pyspark.sql import Row
 
+ROLLED_BACK = "rolled back from "
+
 
 def find(lake: Lake, settings: Settings, release_id: str | None) -> Release:
     """Open the named release, or the one promoted last, verified and fit for the taxonomy in the settings.
@@ -77,6 +79,18 @@ def history(lake: Lake) -> list[str]:
 
     promoted = lake.df("releases").where(F.col("promoted_at").isNotNull()).orderBy(F.desc("promoted_at"))
     return [str(row["release_id"]) for row in promoted.select("release_id").collect()]
+
+
+def rolled_back(lake: Lake) -> str | None:
+    """The release that somebody rolled back from to the one at work, if that is how it came to be at work."""
+    from pyspark.sql import functions as F
+
+    at_work = _at_work(lake) if lake.has("releases") else None
+    if at_work is None:
+        return None
+    (row,) = lake.df("releases").where(F.col("release_id") == at_work).select("reason").collect()
+    why = str(row["reason"] or "")
+    return why.removeprefix(ROLLED_BACK).partition(".")[0] if why.startswith(ROLLED_BACK) else None
 
 
 def register(lake: Lake, release: Release, *, promote: bool, reason: str) -> None:

@@ -206,6 +206,11 @@ def drafted(root: Path, manifest: Manifest) -> Iterator[Path]:
             )
         whole = manifest.model_copy(update={"files": {name: file_sha256(draft / name) for name in files}})
         (draft / MANIFEST).write_text(whole.model_dump_json(indent=2), encoding="utf-8")
-        draft.rename(root / manifest.release_id)
+        place = root / manifest.release_id
+        try:
+            draft.rename(place)
+        except OSError:
+            if not (place / MANIFEST).is_file():  # else another process learned the same and was first
+                raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)

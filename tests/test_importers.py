@@ -378,6 +378,16 @@ def test_a_bad_picture_keeps_its_id_in_the_turn(tmp_path):
     assert sum(row["records"] for row in rows_in) == 3
 
 
+@pytest.mark.parametrize("at", [0, 1])
+def test_gold_of_a_picture_that_is_sent_twice_may_stand_at_either(tmp_path, at):
+    (tmp_path / "a.png").write_bytes(png())
+    sent = [{"path": "a.png"}, {"path": "a.png"}]
+    sent[at]["labels"] = {"scene": "chat"}
+    rows_in = admitted(line(turns=[turn("<image><image>", *sent)]), tmp_path)
+    assert [(row["kind"], row.get("id")) for row in rows_in][:2] == [("image", "c1/a.png"), ("gold", "c1/a.png")]
+    assert [row["kind"] for row in rows_in].count("gold") == 1
+
+
 def test_a_changed_picture_changes_the_conversation(tmp_path):
     content = line(turns=[turn("<image>", "a.png")])
     hashes = set()

@@ -1,6 +1,7 @@
 """A release is immutable: one changed byte, one file too many or too few, and it is refused by name."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,19 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert opened.learned() == {"intent": ["c-1"]}
     assert opened.folder("intent", "linear").joinpath("weights.npz").read_bytes() == b"weights"
     assert [folder.name for folder in tmp_path.iterdir()] == ["rel-test"]  # no draft left
+
+
+def test_of_two_that_learn_the_same_at_once_the_second_takes_what_the_first_wrote(tmp_path: Path) -> None:
+    """It ended in an OSError, after all that it had learned."""
+
+    class Slow(Weights):
+        def save(self, folder: Path) -> None:
+            super().save(folder)
+            shutil.copytree(first.path, tmp_path / "rel-test")  # another process was faster
+
+    first = _write(tmp_path / "elsewhere")
+    assert _write(tmp_path, Slow()) == Release.open(tmp_path / "rel-test")
+    assert not list(tmp_path.glob(".rel-test*"))
 
 
 @pytest.mark.parametrize("name", ["voters/intent/linear/weights.npz", "taxonomy.json", "learned.json"])

@@ -212,6 +212,10 @@ def test_a_worse_release_is_promoted_by_force_and_reason_only_and_rolled_back(ni
     finally:
         do(night, "rollback")
     assert registry.history(night.lake)[:2] == [own, worse]
+    promote, reason = promotion.of_fit(night.lake, night.settings, other.manifest)  # a nightly fit finds it again
+    assert not promote
+    assert f"`release promote {worse}`" in reason
+    assert promotion.of_fit(night.lake, night.settings, night.release.manifest)[0]
 
 
 def test_where_the_release_at_work_cannot_be_read_the_table_is_compared_with(night: Shop, tmp_path: Path) -> None:
@@ -230,6 +234,20 @@ def test_where_the_release_at_work_cannot_be_read_the_table_is_compared_with(nig
     better, reason = promotion.verdict(night.lake, lost, alike.model_copy(update={"scores": one}))
     assert not better
     assert "no task" in reason
+
+
+def test_a_release_that_was_right_on_all_examples_is_no_bar_to_what_may_be_as_good(night: Shop) -> None:
+    own = night.release.manifest
+
+    def scored(value: float, low: float, high: float) -> Any:
+        given = {"value": value, "low": low, "high": high}
+        scores = {task: by | {"fused": by["fused"].model_copy(update=given)} for task, by in own.scores.items()}
+        return own.model_copy(update={"scores": scores})
+
+    perfect = scored(1.0, 1.0, 1.0)
+    assert promotion._against(perfect, scored(0.947, 0.867, 1.0))[0]
+    assert not promotion._against(perfect, scored(0.8, 0.7, 0.9))[0]
+    assert not promotion._against(scored(0.9, 0.85, 0.95), scored(0.8, 0.7, 0.9))[0]
 
 
 def test_a_shadow_leaves_labels_as_they_are(night: Shop, other: Release) -> None:

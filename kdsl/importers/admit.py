@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal
@@ -79,7 +79,7 @@ def admit(record: Record, place: Place, intake: Intake) -> Iterator[Row]:
             yield from _gold((row["id"], "image", record.pictures[0].labels), record, place, intake)
         return
     seen: dict[str, str] = {}
-    for number, picture in enumerate(record.pictures, 1):
+    for number, picture in enumerate(_labelled(record.pictures), 1):
         if picture.image_id in seen:
             continue  # sent twice: one picture
         at = place.picture(number)
@@ -90,6 +90,14 @@ def admit(record: Record, place: Place, intake: Intake) -> Iterator[Row]:
             yield from _gold((picture.image_id, "image", picture.labels), record, at, intake)
     yield _conversation(record, place, day, seen)
     yield from _gold((record.record_id, "conversation", record.labels), record, place, intake)
+
+
+def _labelled(pictures: Sequence[PictureRef]) -> list[PictureRef]:
+    """Each with the labels of all that are the same picture; of two for one task the first counts."""
+    known: dict[str, dict[str, str]] = {}
+    for picture in reversed(pictures):
+        known.setdefault(picture.image_id, {}).update(picture.labels)
+    return [replace(picture, labels=known[picture.image_id]) for picture in pictures]
 
 
 def content_hash(record: Record, pictures: dict[str, str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from kdsl.errors import ReleaseError
+from kdsl.errors import ConfigError, ReleaseError
 from kdsl.taxonomy import Task
 
 WEIGHTS, FACTS = "adapter.safetensors", "adapter.json"
@@ -52,6 +52,9 @@ def wrap(model: Any, *, rank: int, alpha: int, dropout: float, vision: bool, see
     """Put fresh LoRA layers into a model, in place, beside those that it may wear; the base weights are frozen.
 
     Attention and MLP of the language part; of the vision part and its merger too where `vision` says so.
+
+    Raises:
+        ConfigError: the model has no such layers.
     """
     import torch
     from peft import LoraConfig, PeftModel, get_peft_model
@@ -65,6 +68,11 @@ def wrap(model: Any, *, rank: int, alpha: int, dropout: float, vision: bool, see
             if (".visual." not in f".{place}." and place.split(".")[-1] in LANGUAGE) or (vision and _sees(place))
         }
     )
+    if not names:
+        raise ConfigError(
+            f"lora: {base.config.model_type} has no layer of {', '.join(sorted(LANGUAGE))} to adapt; set post_train: "
+            "false to label by the descriptions alone, or take a model of another architecture."
+        )
     torch.manual_seed(seed)
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=names, bias="none")
     if wrapped:

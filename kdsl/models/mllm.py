@@ -158,6 +158,7 @@ class Scorer:
         import torch
 
         asked = self.plan(task)
+        reuse_prefix = reuse_prefix and not prefix.windowed(self.loaded.model)
         scored = Scored(np.full((len(items), len(task.labels)), np.nan))
         with torch.inference_mode():
             running: list[tuple[tuple[int, ...], Coming]] = []

@@ -144,11 +144,20 @@ def code_logits(
     return over(model, last, codes)
 
 
+def windowed(model: Any) -> bool:
+    """Whether layers see the last tokens alone: padding between a shared part and an item would push out real ones."""
+    config = model.config.get_text_config()
+    kinds = getattr(config, "layer_types", None)
+    return "sliding_attention" in kinds if kinds else bool(getattr(config, "sliding_window", None))
+
+
 def over(model: Any, states: "torch.Tensor", codes: "torch.Tensor") -> "torch.Tensor":
     """Logits of some tokens alone: the rows of the output head that they need, float32."""
     import torch
 
-    return torch.nn.functional.linear(states, model.get_output_embeddings().weight[codes]).float()
+    head = model.get_output_embeddings()
+    bias = getattr(head, "bias", None)
+    return torch.nn.functional.linear(states, head.weight[codes], None if bias is None else bias[codes]).float()
 
 
 def hidden(

@@ -187,7 +187,8 @@ class Tuning:
         patches = self.scorer.pixels.patches(wanted) if self.scorer.pixels else None
         with torch.set_grad_enabled(self.settings.vision):
             seen = sight.features(model, batch, patches)
-        full = self.settings.checkpointing or not shared  # recomputed layers keep no key-value cache
+        # Recomputed layers keep no key-value cache.
+        full = self.settings.checkpointing or not shared or prefix.windowed(model)
         how: dict[str, Any] = {"shared": shared} if full else {"prefix": prefix.run(model, shared)}
         labels = [example.label for example in shown]
         if trie.deep:

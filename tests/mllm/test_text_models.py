@@ -1,0 +1,63 @@
+"""Text models of other families: scored as they score themselves, whatever is padded beside an item."""
+
+import numpy as np
+import pytest
+import torch
+
+from kdsl.dialogue import Item, Turn
+from kdsl.errors import ConfigError
+from kdsl.models import adapter
+from kdsl.models.mllm import Scorer
+from kdsl.models.model_settings import ModelSettings
+
+SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+
+
+def _scorer(tiny_text, folder, config, model) -> Scorer:
+    from transformers import AutoTokenizer
+
+    known = AutoTokenizer.from_pretrained(tiny_text)
+    torch.manual_seed(1)
+    made = model(config(vocab_size=len(known), max_position_embeddings=1_024, initializer_range=0.3, **SMALL))
+    if (head := made.get_output_embeddings()).bias is not None:
+        torch.nn.init.normal_(head.bias, std=2.0)
+    made.save_pretrained(folder)
+    known.save_pretrained(folder)
+    return Scorer.load(ModelSettings(path=str(folder), device="cpu"))
+
+
+def _items(*words: int) -> list[Item]:
+    return [Item(str(n), "intent", (Turn("user", " ".join(["where is it"] * n)),)) for n in words]
+
+
+def test_a_model_that_sees_a_window_alone_scores_an_item_alike_in_any_batch(tiny_text, tmp_path, intent):
+    from transformers import MistralConfig, MistralForCausalLM
+
+    def config(**sizes):
+        return MistralConfig(**sizes, num_key_value_heads=1, sliding_window=16)
+
+    scorer = _scorer(tiny_text, tmp_path / "window", config, MistralForCausalLM)
+    items = _items(1, 4, 12)
+    together = scorer.score(intent, items, {}).log_probs
+    alone = np.concatenate([scorer.score(intent, [item], {}).log_probs for item in items])
+    np.testing.assert_allclose(together, alone, atol=1e-4)
+
+
+def test_the_bias_of_a_head_is_part_of_the_logits(tiny_text, tmp_path, intent):
+    from transformers import PhiConfig, PhiForCausalLM
+
+    scorer = _scorer(tiny_text, tmp_path / "phi", PhiConfig, PhiForCausalLM)
+    asked, (item,) = scorer.plan(intent), _items(2)
+    with torch.inference_mode():
+        ids = torch.tensor([[*asked.shared[0], *scorer.encode(item, {}).ids]])
+        logits = scorer.loaded.model(input_ids=ids).logits[0, -1, list(asked.tokens)]
+    wanted = logits[list(asked.orders[0])].double().log_softmax(0)
+    np.testing.assert_allclose(scorer.score(intent, [item], {}).log_probs[0], wanted, atol=1e-4)
+
+
+def test_a_model_without_layers_to_adapt_is_refused(tmp_path):
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=16, n_embd=8, n_layer=1, n_head=1))
+    with pytest.raises(ConfigError, match=r"gpt2 has no layer of .* post_train: false"):
+        adapter.wrap(model, rank=2, alpha=2, dropout=0.0, vision=False, seed=1)
