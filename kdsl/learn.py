@@ -66,7 +66,7 @@ def hear(
 
     Args:
         met: gets each fold's voter.
-        options: passed to `kind.fit`, for example `encoder`.
+        options: passed to `kind.fit`, for example `encoder`; of the lessons `beside` those of other items than asked.
     """
     groups = group_keys(items) if groups is None else groups
     ids = [item.item_id for item in items]
@@ -75,9 +75,13 @@ def hear(
     facts: list[tuple[NDArray[np.int64], Facts]] = []
     stopped = False
     for rest, held in splits(kind, ids, gold, groups, folds=folds, seed=seed):
+        known = options
+        if "beside" in options:  # the gold that another task has for these tells of theirs
+            unseen = {ids[row] for row in held}
+            known = {**options, "beside": [lesson.without(unseen) for lesson in options["beside"]]}
         voter = kind.fit(
             task, [items[row] for row in rest], [gold[row] for row in rest], [groups[row] for row in rest],
-            seed=seed, **options,
+            seed=seed, **known,
         )  # fmt: skip
         met(voter)
         batch = [items[row] for row in held]

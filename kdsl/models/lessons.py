@@ -1,7 +1,7 @@
 """What post-training learns from: labelled items with their pictures, held-out ones apart, drawn in balance."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TypeVar
@@ -26,6 +26,12 @@ class Lesson:
     gold: Sequence[str]
     groups: Sequence[str]
     contents: Mapping[str, bytes]
+
+    def without(self, ids: Collection[str]) -> "Lesson":
+        """The same but for items of these ids."""
+        kept = [at for at, item in enumerate(self.items) if item.item_id not in ids]
+        items = [self.items[at] for at in kept]
+        return replace(self, items=items, gold=[self.gold[at] for at in kept], groups=[self.groups[at] for at in kept])
 
 
 @dataclass(frozen=True)

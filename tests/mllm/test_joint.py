@@ -9,12 +9,14 @@ import pytest
 from kdsl.config import FitSettings
 from kdsl.dialogue import Item
 from kdsl.errors import ConfigError
+from kdsl.learn import hear
 from kdsl.models import adapter, mllm_voter
 from kdsl.models.augment import AugmentSettings
 from kdsl.models.lessons import Lesson
 from kdsl.models.mllm_settings import MllmSettings
 from kdsl.models.mllm_voter import MllmVoter, fit_of
 from kdsl.models.tuning import Tuning
+from kdsl.models.voter import kind
 from kdsl.taxonomy import Taxonomy
 from kdsl.training import train
 from tests.mllm.test_mllm_lora import QUICK, lesson
@@ -69,6 +71,33 @@ def test_a_joint_run_that_was_cut_off_is_not_taken_for_the_other_tasks(settings,
     assert list(tmp_path.iterdir()) == [left]
     assert _fitted(*both, told).files == whole.files
     assert not list(tmp_path.iterdir())
+
+
+def test_the_hold_out_is_not_learned_under_another_tasks_gold(intent):
+    """Two tasks that are asked of the same dialogues."""
+    own = lesson(intent)
+    other = replace(own, task=intent.model_copy(update={"name": "mood"}), gold=own.gold[::-1])
+    taught = []
+
+    def fit(task, items, gold, groups, *, seed, beside):
+        taught.append({item.item_id for item in items} | {item.item_id for one in beside for item in one.items})
+        return _Silent(len(intent.labels))
+
+    known = replace(kind("small"), fit=fit)
+    heard = hear(known, own.task, own.items, own.gold, folds=4, seed=1, groups=own.groups, beside=[other])
+    asked = {item.item_id for item, was in zip(own.items, heard.asked, strict=True) if was}
+    assert asked
+    assert taught == [{item.item_id for item in own.items} - asked]
+
+
+class _Silent:
+    """A fake voter that knows nothing."""
+
+    def __init__(self, labels: int) -> None:
+        self.labels = labels
+
+    def log_probs(self, items):
+        return np.full((len(items), self.labels), np.nan)
 
 
 def test_shots_beside_a_joint_adapter_are_refused(settings, both):
