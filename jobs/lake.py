@@ -1,6 +1,7 @@
 """A lake: Delta tables under one folder, created on first use and written by MERGE only where rows differ."""
 
 import re
+import time
 from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 T = TypeVar("T")
+COMING = 40  # quarters of a second in which another writer's table must be there
 _COMMIT = re.compile(r"(\d{20})\.json")
 
 
@@ -62,9 +64,17 @@ class Lake:
             try:
                 self.spark.sql(TABLES[name].ddl(self.path(name)))
             except Exception:
-                if not self.has(name):  # else another writer was first, and made the same
+                if not self._comes(name):  # else another writer was first, and made the same
                     raise
         return self.path(name)
+
+    def _comes(self, name: str) -> bool:
+        """Whether the table is there, or soon: another writer makes its folder some time before its first commit."""
+        for _ in range(COMING):
+            if self.has(name):
+                return True
+            time.sleep(0.25)
+        return False
 
     def df(self, name: str) -> "DataFrame":
         """The table's rows as of now; an empty frame of its schema where it was never written."""
