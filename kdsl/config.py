@@ -117,6 +117,8 @@ class FitSettings(_Section):
         if "voters" not in self.model_fields_set:
             joined = tuple(name for name in ("small", "large") if getattr(self, name).path)
             object.__setattr__(self, "voters", self.voters + joined)
+        if twice := sorted({name for name in self.voters if self.voters.count(name) > 1}):
+            raise ValueError(f"voters: {', '.join(twice)} given twice; name each once")
         return self
 
 

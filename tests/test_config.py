@@ -107,6 +107,8 @@ def test_two_paths_are_all_that_the_multimodal_models_need() -> None:
     assert config.Settings.model_validate(settings.model_dump()) == settings
     left_out = config.load(environment=environment, overrides={"fit.voters": ["linear"]})
     assert left_out.fit.voters == ("linear",)
+    with pytest.raises(ConfigError, match="voters: linear given twice; name each once"):
+        config.load(environment=environment, overrides={"fit.voters": ["linear", "rules", "linear"]})
 
 
 def test_a_fault_in_a_models_section_names_its_settings() -> None:
