@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench import lakes, prompts
+from kdsl import config
 from kdsl.config import Settings
 from kdsl.dialogue import Item, Turn
 from kdsl.models.batching import Encoded, collate
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 GENERATED = 8  # tokens
 TIMES = 3
-GPU_ROWS = 1_024  # of an Arrow batch
+GPU = Path(__file__).parents[1] / "conf" / "gpu.yaml"
 WAYS = ("scored", "generated")
 
 
@@ -92,8 +93,11 @@ def _settings(root: Path) -> Settings:
     import torch
 
     chosen = lakes.settings(root, encoder=False)
-    rows = GPU_ROWS if torch.cuda.is_available() else chosen.label.batch_rows
-    return chosen.model_copy(update={"label": chosen.label.model_copy(update={"batch_rows": rows})})
+    return (
+        chosen.model_copy(update={"label": config.load([GPU], environment={}).label})
+        if torch.cuda.is_available()
+        else chosen
+    )
 
 
 def _timed(asked: "DataFrame", stage: Callable[..., Any]) -> tuple[dict[str, tuple[int, bool]], float]:

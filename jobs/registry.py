@@ -14,7 +14,7 @@ from kdsl.ocr import reader_version
 from kdsl.release import Release
 
 if TYPE_CHECKING:
-    from pyspark.sql import Row
+    from pyspark.sql import DataFrame, Row
 
 ROLLED_BACK = "rolled back from "
 
@@ -75,21 +75,13 @@ def promoted(lake: Lake) -> str:
 
 def history(lake: Lake) -> list[str]:
     """Ids of the releases that were ever promoted, the one at work first, then by when each was promoted last."""
-    from pyspark.sql import functions as F
-
-    promoted = lake.df("releases").where(F.col("promoted_at").isNotNull()).orderBy(F.desc("promoted_at"))
-    return [str(row["release_id"]) for row in promoted.select("release_id").collect()]
+    return [str(row["release_id"]) for row in _by_promotion(lake).select("release_id").collect()]
 
 
 def rolled_back(lake: Lake) -> str | None:
     """The release that somebody rolled back from to the one at work, if that is how it came to be at work."""
-    from pyspark.sql import functions as F
-
-    at_work = _at_work(lake) if lake.has("releases") else None
-    if at_work is None:
-        return None
-    (row,) = lake.df("releases").where(F.col("release_id") == at_work).select("reason").collect()
-    why = str(row["reason"] or "")
+    at_work = _by_promotion(lake).select("reason").head()
+    why = str(at_work["reason"] or "") if at_work else ""
     return why.removeprefix(ROLLED_BACK).partition(".")[0] if why.startswith(ROLLED_BACK) else None
 
 
@@ -117,6 +109,13 @@ def register(lake: Lake, release: Release, *, promote: bool, reason: str) -> Non
 def fused_scores(noted: "Row") -> dict[str, float]:
     """Held-out weighted F1 by task of what a release says in the end, from its row of the table `releases`."""
     return {key.removesuffix(".fused"): score for key, score in noted["scores"].items() if key.endswith(".fused")}
+
+
+def _by_promotion(lake: Lake) -> "DataFrame":
+    """The releases that were ever promoted, the one at work first."""
+    from pyspark.sql import functions as F
+
+    return lake.df("releases").where(F.col("promoted_at").isNotNull()).orderBy(F.desc("promoted_at"))
 
 
 def _noted(lake: Lake) -> dict[str, str]:

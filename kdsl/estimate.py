@@ -41,7 +41,6 @@ EXAMPLE_DRAWS, GOLD_A_DRAW = 40, 3  # of the examples, and of gold for each
 CALIBRATION_SPREAD = 0.01
 # Nats that a temperature must gain, as Akaike's criterion has it for one parameter.
 WORTH_A_PARAMETER = 1.0
-DIGITS = 4  # of a score that is compared: what tells sure answers apart behind these is rounding
 
 
 @dataclass(frozen=True)
@@ -121,12 +120,12 @@ def drift(reference: Reference, log_probs: LogProbs, label: Labels) -> float:
     sure, which is a difference where most answers are about equally sure.
     """
     spoke = ~np.isnan(log_probs).any(axis=1)
-    tonight, label = np.round(log_probs[spoke].max(axis=1), DIGITS), label[spoke]
+    tonight, label = log_probs[spoke].max(axis=1), label[spoke]
     if not len(tonight) or not len(reference.gold):
         return 1.0
     weights = reweighted(reference.label + 1, label + 1)  # no label is a label of its own here
     known = reference.log_probs.max(axis=1) if reference.scores is None else reference.scores
-    held = np.nan_to_num(np.round(known, DIGITS), nan=-np.inf)
+    held = np.nan_to_num(known, nan=-np.inf)
     return likeness(held, weights, tonight)
 
 

@@ -32,7 +32,6 @@ FIELDS = ("user", "ocr")
 FEATURES = tuple(f"new_words_{name}" for name in FIELDS) + NUMBERS
 # Of fewer words a share says nothing, of fewer items a distribution.
 LEAST_WORDS, LEAST_ITEMS = 3, 10
-DIGITS = 4
 _WORD = re.compile(r"\w+")
 _WRITTEN_WITHOUT_SPACES = re.compile("[\u2e80-\u9fff\uf900-\ufaff\u3040-\u30ff]")
 
@@ -159,8 +158,7 @@ def _words(item: Item) -> Iterator[tuple[str, frozenset[int]]]:
 
 
 def _table(rows: Sequence[Sequence[float]], columns: int = len(FEATURES)) -> Floats:
-    # Equal numbers must stay equal by whatever way they came: to the test the last digit of a float is a difference.
-    return np.round(np.array(rows, dtype=np.float64).reshape(-1, columns), DIGITS)
+    return np.array(rows, dtype=np.float64).reshape(-1, columns)
 
 
 def _share(new: Sequence[bool]) -> float:

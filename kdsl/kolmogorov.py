@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
+DIGITS = 4  # of a value: to the test the last digit of a float is a difference, and values come by several ways
 UNLIKE = 0.001  # probability of such samples below which they are called unlike
 
 
@@ -21,7 +22,7 @@ def likeness(before: Floats, weights: Floats, tonight: Floats) -> float:
     """Probability of samples as far apart as these if both come from one distribution.
 
     Asymptotic (Stephens 1970), with Kish's effective size for the weighted sample; too high where values tie. 1 where
-    one sample has no value, 0 where the weights leave nothing of the first.
+    one sample has no value, 0 where the weights leave nothing of the first. Values count to `DIGITS` digits.
 
     Args:
         before: values (n,), no NaN.
@@ -30,6 +31,7 @@ def likeness(before: Floats, weights: Floats, tonight: Floats) -> float:
     """
     if not len(before) or not len(tonight):
         return 1.0
+    before, tonight = np.round(before, DIGITS), np.round(tonight, DIGITS)
     total = weights.sum()
     if not total:
         return 0.0

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from kdsl.folds import assign, group_keys, hash_order
 from kdsl.fusion.facts import Evidential, Facts, joined
 from kdsl.models.voter import Kind, LogProbs, Voter, interrupted
 from kdsl.taxonomy import Task
+
+if TYPE_CHECKING:
+    from kdsl.models.lessons import Lesson
 
 HOLD_OUT = 5  # one of so many parts is held out of a kind that is fitted once
 
@@ -57,6 +60,7 @@ def hear(
     seed: int,
     groups: Sequence[str] | None = None,
     met: Callable[[Voter], None] = lambda _: None,
+    beside: "Sequence[Lesson]" = (),
     **options: Any,
 ) -> Heard:
     """Ask a kind of voter of each item, fitted on the other folds.
@@ -66,7 +70,8 @@ def hear(
 
     Args:
         met: gets each fold's voter.
-        options: passed to `kind.fit`, for example `encoder`; of the lessons `beside` those of other items than asked.
+        beside: lessons of other tasks, for a kind that learns these too; without the items that are asked.
+        options: passed to `kind.fit`, for example `encoder`.
     """
     groups = group_keys(items) if groups is None else groups
     ids = [item.item_id for item in items]
@@ -75,13 +80,11 @@ def hear(
     facts: list[tuple[NDArray[np.int64], Facts]] = []
     stopped = False
     for rest, held in splits(kind, ids, gold, groups, folds=folds, seed=seed):
-        known = options
-        if "beside" in options:  # the gold that another task has for these tells of theirs
-            unseen = {ids[row] for row in held}
-            known = {**options, "beside": [lesson.without(unseen) for lesson in options["beside"]]}
+        unseen = {ids[row] for row in held}  # the gold that another task has for these tells of theirs
+        more = {"beside": [lesson.without(unseen) for lesson in beside]} if beside else {}
         voter = kind.fit(
             task, [items[row] for row in rest], [gold[row] for row in rest], [groups[row] for row in rest],
-            seed=seed, **known,
+            seed=seed, **more, **options,
         )  # fmt: skip
         met(voter)
         batch = [items[row] for row in held]

@@ -235,16 +235,13 @@ def _whole(shard: Path) -> list[tuple[int, int]]:
         except (ValueError, RecursionError):
             header = {}
     try:
-        spans = sorted((int(one["data_offsets"][0]), int(one["data_offsets"][1])) for one in _tensors(header))
+        tensors = [entry for name, entry in header.items() if name != "__metadata__"]
+        spans = sorted((int(one["data_offsets"][0]), int(one["data_offsets"][1])) for one in tensors)
     except (AttributeError, KeyError, IndexError, TypeError, ValueError):
         spans = []
     if not spans or min(spans)[0] < 0 or 8 + length + max(end for _, end in spans) != size:
         raise ConfigError(f"model: {shard} is damaged or cut off at {size:,} bytes; copy it again.")
     return spans
-
-
-def _tensors(header: Any) -> list[Any]:
-    return [entry for name, entry in header.items() if name != "__metadata__"]
 
 
 def _json(folder: Path, name: str) -> dict[str, Any]:

@@ -61,7 +61,8 @@ class Scorer:
         limits = Limits(settings.own_tokens, settings.max_pictures)
         self.prompter = Prompter(loaded.tokenizer, loaded.picture_token, limits, settings.labels)
         sizes = Sizes(settings.max_image_bytes, settings.max_image_pixels, settings.max_pixels, settings.min_pixels)
-        self.pixels = fitting(loaded.image_processor, sizes, settings.own_tokens) if loaded.image_processor else None
+        cut = loaded.image_processor
+        self.pixels = fitting(cut, sizes, settings.own_tokens) if cut is not None else None
         self._decoder = Decoder(self.pixels, settings.threads)
         self._prefixes: dict[tuple[int, ...], Prefix] = {}
         auto = settings.batch_tokens == "auto"

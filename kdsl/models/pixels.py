@@ -106,16 +106,16 @@ class Pixels:
 
 def fitting(image_processor: Any, sizes: Sizes, own_tokens: int) -> Pixels:
     """The picture side of a checkpoint whose largest picture leaves room for itself in an item of so many tokens."""
-    unit = Pixels(image_processor, sizes).unit
-    most = max(1, own_tokens - FRAME) * unit**2
-    if sizes.max_pixels > most:
-        _LOG.warning(
-            "max_pixels: %d given, up to %d tokens a picture; own_tokens: %d has room for %d pixels, which is what "
-            "pictures are scaled to. Raise own_tokens to show more of them.",
-            sizes.max_pixels, sizes.max_pixels // unit**2, own_tokens, most,
-        )  # fmt: skip
-        sizes = replace(sizes, max_pixels=most, min_pixels=min(sizes.min_pixels, most))
-    return Pixels(image_processor, sizes)
+    made = Pixels(image_processor, sizes)
+    most = max(1, own_tokens - FRAME) * made.unit**2
+    if sizes.max_pixels <= most:
+        return made
+    _LOG.warning(
+        "max_pixels: %d given, up to %d tokens a picture; own_tokens: %d has room for %d pixels, which is what "
+        "pictures are scaled to. Raise own_tokens to show more of them.",
+        sizes.max_pixels, sizes.max_pixels // made.unit**2, own_tokens, most,
+    )  # fmt: skip
+    return Pixels(image_processor, replace(sizes, max_pixels=most, min_pixels=min(sizes.min_pixels, most)))
 
 
 def _tones(processor: Any) -> Tones:
