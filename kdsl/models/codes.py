@@ -4,9 +4,8 @@ Where a tokenizer keeps fewer strings whole than there are labels, some codes ar
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
-from functools import cache
 from itertools import product
 from string import ascii_lowercase, ascii_uppercase, digits
 from typing import Any
@@ -40,10 +39,11 @@ def codes(tokenizer: Any, n: int) -> tuple[Code, ...]:
     """
     found: list[Code] = []
     seen: set[int] = set()
+    special = frozenset(tokenizer.all_special_ids) | frozenset(tokenizer.added_tokens_decoder)
     for text in _candidates(tokenizer):
         if len(found) == n:
             break
-        token = _whole(tokenizer, text)
+        token = _whole(tokenizer, text, special)
         if token is not None and token not in seen:
             seen.add(token)
             found.append(Code(text, token))
@@ -100,13 +100,8 @@ def _candidates(tokenizer: Any) -> Iterator[str]:
     yield from sorted(short, key=lambda text: (known[text], text))
 
 
-def _whole(tokenizer: Any, text: str) -> int | None:
+def _whole(tokenizer: Any, text: str, special: Set[int]) -> int | None:
     ids = tokenizer.encode(text, add_special_tokens=False)
-    if len(ids) != 1 or ids[0] in _special(tokenizer):
+    if len(ids) != 1 or ids[0] in special:
         return None
     return int(ids[0]) if tokenizer.decode(ids).strip() == text else None
-
-
-@cache
-def _special(tokenizer: Any) -> frozenset[int]:
-    return frozenset(tokenizer.all_special_ids) | frozenset(tokenizer.added_tokens_decoder)

@@ -1,5 +1,7 @@
 """Codes and batches."""
 
+import gc
+import weakref
 from random import Random
 from types import SimpleNamespace
 
@@ -37,6 +39,15 @@ def test_a_tokenizer_that_folds_case_gives_no_two_labels_one_code():
     found = codes(known, 30)
     assert len({code.token for code in found}) == 30
     assert {code.text.lower() for code in found} == {code.text for code in found}
+
+
+def test_nobody_keeps_a_tokenizer_whose_codes_were_asked_for():
+    known = build.tokenizer(["where is it"] * 3, 300)
+    codes(known, 4)
+    there = weakref.ref(known)
+    del known
+    gc.collect()
+    assert there() is None
 
 
 @pytest.mark.parametrize(("kept", "n"), [("ABCDE", 7), ("ABCDE", 25), ("ABCDE", 90), ("", 400)])
