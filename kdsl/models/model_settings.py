@@ -25,7 +25,7 @@ class ModelSettings(BaseModel):
     min_pixels: int = Field(3_136, ge=64, description="and up to so many")
     max_image_bytes: int = Field(20_000_000, ge=1, description="a larger file is not decoded")
     max_image_pixels: int = Field(50_000_000, ge=1, description="pictures with more are refused before decoding")
-    max_pictures: int = Field(4, ge=0, le=64, description="pictures of a dialogue that the model sees, the last ones")
+    max_pictures: int = Field(4, ge=0, le=64, description="the last pictures of a dialogue, one sent twice as two")
     own_tokens: int = Field(1_024, ge=32, description="tokens of one item at most; the oldest agent turns go first")
     labels: Listed = Field(
         "described", description="how labels stand in the prompt; none: only for models post-trained on them"

@@ -5,7 +5,7 @@ The chat template of the model is rendered once around two marks; the shared par
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -160,20 +160,19 @@ class Prompter:
         self, item: Item, sizes: Mapping[str, int], told: Mapping[str, tuple[int, ...]], room: int
     ) -> tuple[list["_Piece"], int]:
         """The turns that fit, with as many of the last pictures as the last of them has room for, and what was cut."""
-        last = [one.sha256 for one in item.pictures[-self.limits.pictures :]] if self.limits.pictures else []
-        readable = [name for name in last if name in sizes]
-        for gone in range(len(readable) + 1):
-            left, cut = _shortened(self._turn_pieces(item, sizes, told, frozenset(readable[gone:])), room)
+        last = item.pictures[-self.limits.pictures :] if self.limits.pictures else ()
+        most = sum(picture.sha256 in sizes for picture in last)
+        for gone in range(most + 1):
+            left, cut = _shortened(self._turn_pieces(item, sizes, told, most - gone), room)
             if left:
                 return left, cut + gone
         return [], 0
 
     def _turn_pieces(
-        self, item: Item, sizes: Mapping[str, int], told: Mapping[str, tuple[int, ...]], shown: frozenset[str]
+        self, item: Item, sizes: Mapping[str, int], told: Mapping[str, tuple[int, ...]], most: int
     ) -> list["_Piece"]:
         pieces = []
-        for turn, here in zip(item.turns, item.by_turn(), strict=True):
-            names = [picture.sha256 if picture and picture.sha256 in shown else None for picture in here]
+        for turn, names in zip(item.turns, _shown(item, sizes, most), strict=True):
             ids = [*self._trusted(f"{turn.speaker}:"), *told[turn.text]]
             pieces.append(self._turn(turn, ids, names, sizes))
         return pieces
@@ -241,6 +240,19 @@ def _around(text: str, tokenizer: Any) -> tuple[str, str, str]:
         if marker and marker in text:
             return text.partition(marker)
     return "", "", ""
+
+
+def _shown(item: Item, readable: Collection[str], most: int) -> list[list[str | None]]:
+    """By turn its pictures, None for one that is not shown: the last `most` readable ones are, sent twice or not."""
+    turns: list[list[str | None]] = []
+    for here in reversed(item.by_turn()):
+        names: list[str | None] = []
+        for picture in reversed(here):
+            shows = most > 0 and picture is not None and picture.sha256 in readable
+            names.append(picture.sha256 if picture and shows else None)
+            most -= shows
+        turns.append(names[::-1])
+    return turns[::-1]
 
 
 def _shortened(pieces: Sequence[_Piece], room: int) -> tuple[list[_Piece], int]:
