@@ -1,6 +1,6 @@
 """Prompts: what all items of a task share, and what one item adds. A dialogue cannot forge a turn of the chat.
 
-The chat template of the model is rendered once around two marks; the shared part ends where the item goes in.
+The shared part ends where the item goes into the model's chat (`kdsl.models.frame`).
 """
 
 import re
@@ -10,31 +10,20 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kdsl.dialogue import Item, Turn
-from kdsl.errors import BadRow, ConfigError, ErrorCode
+from kdsl.errors import BadRow, ErrorCode
 from kdsl.models.batching import Encoded
 from kdsl.models.codes import Code
+from kdsl.models.frame import ITEM, frame
 from kdsl.models.shots import Shot
 from kdsl.taxonomy import Task
 
 Listed = Literal["described", "named", "none"]  # how the labels stand in the prompt
 
-SYSTEM = "You label messages and pictures of a shop's customer service. Answer with the code of one label."
 SHORT = 100  # letters
 MISSING = "[picture]"  # stands for a picture of a dialogue that nobody could read
 
-_ITEM, _LEFT, _RIGHT = "\ue000item\ue000", "\ue000left\ue000", "\ue000right\ue000"
 _MARKUP = re.compile(r"<[^<>\s]{1,40}>")
 _UNSEEN = re.compile(r"[\s\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ue000\ufeff]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """The model's chat around a prompt: text before and behind the item, and around each picture's tokens."""
-
-    before: str
-    behind: str
-    picture_left: str = ""
-    picture_right: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +70,7 @@ class Prompter:
             lines.append(f"{codes[place].text}. {self.clean(label.name)}{meaning}\n")
         code = {label.name: codes[place].text for place, label in rows}
         lines += [f"{self.clean(shot.text)} -> {code[shot.label]}\n" for shot in self.shots if shot.label in code]
-        return self._trusted(self._frame.before.replace(_ITEM, f"{self.clean(task.question)}\n" + "".join(lines)))
+        return self._trusted(self._frame.before.replace(ITEM, f"{self.clean(task.question)}\n" + "".join(lines)))
 
     def told(self, items: Iterable[Item]) -> dict[str, tuple[int, ...]]:
         """Tokens of the texts of all turns, by text: asked for at once they take less time."""
@@ -190,29 +179,6 @@ class _Piece:
     pictures: tuple[str, ...] = ()
 
 
-def frame(tokenizer: Any, *, pictures: bool) -> Frame:
-    """How a model's own chat template frames a prompt; a plain frame where it has none.
-
-    Raises:
-        ConfigError: the template drops what it is given.
-    """
-    if not getattr(tokenizer, "chat_template", None):
-        return Frame(f"{SYSTEM}\n{_ITEM}\n", "\nAnswer:\n")
-    ask = f"{_ITEM}{_LEFT}"
-    text = _render(tokenizer, [{"role": "system", "content": SYSTEM}, {"role": "user", "content": ask}])
-    if ask not in text or SYSTEM not in text:
-        raise ConfigError("model: its chat template drops the system or the user text; use an instruction-tuned model.")
-    before, behind = text.split(_LEFT)
-    left = right = ""
-    if pictures:
-        parts = [{"type": "text", "text": _LEFT}, {"type": "image"}, {"type": "text", "text": _RIGHT}]
-        around = _render(tokenizer, [{"role": "user", "content": parts}]).split(_LEFT)[-1].split(_RIGHT)[0]
-        left, mark, right = _around(around, tokenizer)
-        if not mark:
-            raise ConfigError("model: its chat template has no place for a picture; is it the processor of this model?")
-    return Frame(before, behind, left, right)
-
-
 def forbidden(tokenizer: Any) -> tuple[str, ...]:
     """Strings that steer the model and so never come from a shopper, longest first."""
     added = {str(token) for token in tokenizer.added_tokens_decoder.values()}
@@ -229,17 +195,6 @@ def unmarked(text: str, markers: Sequence[str]) -> str:
         if shorter == text:
             return text
         text = shorter
-
-
-def _render(tokenizer: Any, messages: list[dict[str, Any]]) -> str:
-    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-
-
-def _around(text: str, tokenizer: Any) -> tuple[str, str, str]:
-    for marker in ("<|image_pad|>", getattr(tokenizer, "image_token", None)):
-        if marker and marker in text:
-            return text.partition(marker)
-    return "", "", ""
 
 
 def _shown(item: Item, readable: Collection[str], most: int) -> list[list[str | None]]:

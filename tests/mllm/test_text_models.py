@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from kdsl.demo.miniature import build
 from kdsl.dialogue import Item, Turn
 from kdsl.errors import ConfigError
 from kdsl.models import adapter
+from kdsl.models.codes import codes
+from kdsl.models.frame import SYSTEM, frame
 from kdsl.models.mllm import Scorer
 from kdsl.models.model_settings import ModelSettings
+from kdsl.models.prompt import Limits, Prompter
 
 SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 
@@ -53,6 +57,32 @@ def test_the_bias_of_a_head_is_part_of_the_logits(tiny_text, tmp_path, intent):
         logits = scorer.loaded.model(input_ids=ids).logits[0, -1, list(asked.tokens)]
     wanted = logits[list(asked.orders[0])].double().log_softmax(0)
     np.testing.assert_allclose(scorer.score(intent, [item], {}).log_probs[0], wanted, atol=1e-4)
+
+
+# As Gemma's: no system turn.
+TURNS = (
+    "{% for message in messages %}{% if message.role == 'system' %}SYSTEM{% else %}"
+    "<|im_start|>{{ message.content | trim }}<|im_end|>{% endif %}{% endfor %}<|im_start|>"
+)
+
+
+@pytest.mark.parametrize("refusal", ["{{ raise_exception('System role not supported') }}", ""])
+def test_a_template_without_a_system_turn_gets_its_text_before_the_user_s(intent, refusal):
+    """At load there was a bare error of jinja."""
+    known = build.tokenizer(["where is it"] * 3, 300)
+    known.chat_template = TURNS.replace("SYSTEM", refusal)
+    prompter = Prompter(known, None, Limits())
+    shared = known.decode(prompter.shared(intent, codes(known, 4), range(4)))
+    assert shared.startswith(f"<|im_start|>{SYSTEM}\n\nWhy?\nA. where\n")
+    assert known.decode(prompter.own(_items(1)[0], {}).ids).endswith("<|im_end|><|im_start|>")
+
+
+def test_a_template_that_refuses_the_user_too_is_refused():
+    known = build.tokenizer(["where is it"] * 3, 300)
+    known.name_or_path = "/models/odd"
+    known.chat_template = "{{ raise_exception('not today') }}"
+    with pytest.raises(ConfigError, match=r"chat template of /models/odd does not take a user turn .*not today.*mend"):
+        frame(known, pictures=False)
 
 
 def test_a_model_without_layers_to_adapt_is_refused(tmp_path):
