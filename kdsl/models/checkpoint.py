@@ -122,7 +122,7 @@ def fingerprint(folder: Path) -> str:
 
 
 def load(path: str, *, device: str, max_pixels: int, min_pixels: int, allow_download: bool = False) -> Loaded:
-    """Load a checkpoint: bf16 on a GPU, fp32 on CPU, scaled-dot-product attention, in evaluation mode.
+    """Load a checkpoint: bf16 on a GPU, fp32 on CPU, scaled-dot-product attention if it has that, in evaluation mode.
 
     Args:
         path: a directory or a hub id.
@@ -152,7 +152,7 @@ def load(path: str, *, device: str, max_pixels: int, min_pixels: int, allow_down
     maker = AutoModelForImageTextToText if looks else AutoModelForCausalLM
     gpu = device.startswith("cuda")
     dtype = torch.bfloat16 if gpu else torch.float32
-    attention = fast.attention() if looks or kind in PLAIN else "sdpa"
+    attention = fast.attention() if looks or kind in PLAIN else None  # as transformers thinks fit: Gemma 2 has no sdpa
     model, report = _tried(
         folder,
         "a model",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kdsl.models import fast, packed
+from kdsl.models import fast, head, packed
 from kdsl.models.batching import Batch
 from kdsl.models.positions import behind_shared, positions_of
 from kdsl.models.sight import Features, sent
@@ -141,7 +141,7 @@ def code_logits(
         last = packed.last_states(model, asked.ids, asked.mask, asked.positions, how, **asked.more)
     else:
         last = _ran(model, batch, prefix, shared, features, places=fast.LAST)[0][:, -1]
-    return over(model, last, codes)
+    return head.over(model, last, codes)
 
 
 def windowed(model: Any) -> bool:
@@ -149,15 +149,6 @@ def windowed(model: Any) -> bool:
     config = model.config.get_text_config()
     kinds = getattr(config, "layer_types", None)
     return "sliding_attention" in kinds if kinds else bool(getattr(config, "sliding_window", None))
-
-
-def over(model: Any, states: "torch.Tensor", codes: "torch.Tensor") -> "torch.Tensor":
-    """Logits of some tokens alone: the rows of the output head that they need, float32."""
-    import torch
-
-    head = model.get_output_embeddings()
-    bias = getattr(head, "bias", None)
-    return torch.nn.functional.linear(states, head.weight[codes], None if bias is None else bias[codes]).float()
 
 
 def hidden(

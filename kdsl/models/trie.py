@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kdsl.models import prefix
+from kdsl.models import head, prefix
 from kdsl.models.codes import Code
 from kdsl.models.prefix import Kept
 
@@ -85,4 +85,4 @@ class Trie:
         import torch
 
         tokens = torch.tensor(self.nodes[path], device=states.device)
-        return prefix.over(model, states, tokens).double().log_softmax(1)
+        return head.over(model, states, tokens).double().log_softmax(1)

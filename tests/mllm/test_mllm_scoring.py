@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kdsl.dialogue import Item, Picture
-from kdsl.models import batching, fast, prefix
+from kdsl.models import batching, fast, head, prefix
 from kdsl.models.ahead import ahead
 from kdsl.models.mllm import Scorer
 from kdsl.models.model_settings import ModelSettings
@@ -100,7 +100,7 @@ def test_right_padding_is_refused_and_would_be_wrong(scorer, intent, dialogues, 
         with pytest.raises(ValueError, match="pad at the left"):
             prefix.code_logits(scorer.loaded.model, right, tokens, prefix=shared)
         states = _states_unguarded(scorer.loaded.model, right, shared)
-        wrong = prefix.over(scorer.loaded.model, states[:, -1], tokens)
+        wrong = head.over(scorer.loaded.model, states[:, -1], tokens)
     short = [row for row, item in enumerate(items) if len(item.ids) < left.ids.shape[1]]
     assert (good - wrong)[short].abs().max() > 100 * CLOSE
 

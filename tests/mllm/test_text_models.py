@@ -1,5 +1,7 @@
 """Text models of other families: scored as they score themselves, whatever is padded beside an item."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from kdsl.models.frame import SYSTEM, frame
 from kdsl.models.mllm import Scorer
 from kdsl.models.model_settings import ModelSettings
 from kdsl.models.prompt import Limits, Prompter
+from kdsl.taxonomy import Task
 
 SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 
@@ -47,16 +50,37 @@ def test_a_model_that_sees_a_window_alone_scores_an_item_alike_in_any_batch(tiny
     np.testing.assert_allclose(together, alone, atol=1e-4)
 
 
-def test_the_bias_of_a_head_is_part_of_the_logits(tiny_text, tmp_path, intent):
-    from transformers import PhiConfig, PhiForCausalLM
-
-    scorer = _scorer(tiny_text, tmp_path / "phi", PhiConfig, PhiForCausalLM)
-    asked, (item,) = scorer.plan(intent), _items(2)
+def by_its_own_forward(scorer: Scorer, task: Task, item: Item) -> np.ndarray:
+    asked = scorer.plan(task)
     with torch.inference_mode():
         ids = torch.tensor([[*asked.shared[0], *scorer.encode(item, {}).ids]])
         logits = scorer.loaded.model(input_ids=ids).logits[0, -1, list(asked.tokens)]
-    wanted = logits[list(asked.orders[0])].double().log_softmax(0)
+    return logits[list(asked.orders[0])].double().log_softmax(0).numpy()
+
+
+HEADS = {
+    "phi": ("Phi", {}),  # a bias
+    "granite": ("Granite", {"logits_scaling": 4.0, "embedding_multiplier": 3.0, "residual_multiplier": 0.5}),
+    "cohere": ("Cohere", {"logit_scale": 0.25}),
+    "cohere2": ("Cohere2", {"logit_scale": 0.25}),
+    "gemma2": ("Gemma2", {"final_logit_softcapping": 1.0, "head_dim": 16, "num_key_value_heads": 1}),
+    "hyperclovax": ("HyperCLOVAX", {"logits_scaling": 4.0}),
+    "minicpm3": ("MiniCPM3", {"dim_model_base": 8, "num_key_value_heads": 2}),
+}
+
+
+@pytest.mark.parametrize("family", HEADS)
+def test_what_a_family_does_behind_its_head_is_part_of_the_logits(tiny_text, tmp_path, intent, family):
+    """Biases, factors and bounds: codes used to get what the head's rows alone gave them."""
+    import transformers
+
+    name, more = HEADS[family]
+    config = partial(getattr(transformers, f"{name}Config"), **more)
+    scorer = _scorer(tiny_text, tmp_path / family, config, getattr(transformers, f"{name}ForCausalLM"))
+    (item,) = _items(2)
+    wanted = by_its_own_forward(scorer, intent, item)
     np.testing.assert_allclose(scorer.score(intent, [item], {}).log_probs[0], wanted, atol=1e-4)
+    assert np.ptp(wanted) > 0.01
 
 
 # As Gemma's: no system turn.

@@ -19,7 +19,7 @@ from kdsl.demo.miniature import build, corpus
 from kdsl.demo.miniature.recipe import MAX_PIXELS, MIN_PIXELS, RECIPES, SEED, Recipe
 from kdsl.demo.miniature.screens import kinds
 from kdsl.demo.miniature.wishes import wishes
-from kdsl.models import prefix, progress, sight
+from kdsl.models import head, prefix, progress, sight
 from kdsl.models.batching import collate
 from kdsl.models.codes import codes
 from kdsl.models.pixels import Pixels, Sizes
@@ -137,7 +137,7 @@ class Trainer:
         """Loss on the right one of the tokens behind each state, and the share of states that prefer it."""
         import torch
 
-        logits, gold = prefix.over(self.model, states, tokens), torch.tensor(right)
+        logits, gold = head.over(self.model, states, tokens), torch.tensor(right)
         return torch.nn.functional.cross_entropy(logits, gold), float((logits.argmax(1) == gold).float().mean())
 
     def _state(self) -> "dict[str, torch.Tensor]":
