@@ -65,18 +65,21 @@ def told(scorer: Scorer, course: Course, n: int, seed: int) -> Course:
     names = course.task.label_names
     taught = [(names[label], item) for label, items in sorted(course.by_label.items()) for item in items]
     wanted = [(label, item, place) for label, item in taught if (place := longest(item)) is not None]
+    asked = 0
     drafts: list[Draft] = []
     for nth, (label, item, place) in enumerate(wanted):
         text = scorer.prompter.clean(item.turns[place].text)
         dice = Random(f"{seed}/wordings/{item.item_id}")  # noqa: S311 - no secret
         writer = Writer(scorer.loaded, min(MOST_TOKENS, FEW_TOKENS + len(text)))
+        if writer.room < 1:  # an answer as long as this message would fill the model's context
+            continue
+        asked += n
         answers = writer.several(f"{QUESTION}{text}\n{OPENING}", n, dice.getrandbits(60))
         wordings = [one for one in dict.fromkeys(map(first_line, answers)) if sound(one, text)]
         drafts += [Draft(label, item, place, one) for one in wordings]
         if (nth + 1) % TOLD_EVERY == 0:
             _LOG.info(f"paraphrases for {course.task.name}: {nth + 1} of {len(wanted)} messages")
     kept = agreeing(course.task, [(label, item.turns[place].text) for label, item, place in wanted], drafts)
-    asked = n * len(wanted)
     _LOG.info(f"paraphrases for {course.task.name}: {asked} asked, {len(drafts)} sound, {len(kept)} kept")
     wordings_of: dict[str, tuple[Item, ...]] = {}
     for draft in kept:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from kdsl.errors import ConfigError
 from kdsl.models.checkpoint import Loaded, load
 from kdsl.models.device import device_of
 from kdsl.models.prompt import forbidden, unmarked
@@ -22,13 +23,26 @@ class Writer:
     loaded: Loaded
     max_new_tokens: int = MAX_NEW_TOKENS
 
+    @property
+    def room(self) -> int:
+        """Tokens of a prompt at most, beside the answer and the turns of the chat; below 1 it cannot be asked."""
+        return min(self.loaded.context - 2 * self.max_new_tokens, MAX_PROMPT_TOKENS)
+
     def __call__(self, prompt: str) -> str:
-        """How the answer goes on from the last line of the prompt; of a prompt that is too long the beginning goes."""
+        """How the answer goes on from the last line of the prompt; of a prompt that is too long the beginning goes.
+
+        Raises:
+            ConfigError: there is no `room` for a prompt.
+        """
         (said,) = self._answers(prompt, do_sample=False, repetition_penalty=PENALTY)
         return said
 
     def several(self, prompt: str, n: int, seed: int) -> list[str]:
-        """The same `n` times, each drawn; on CPU a function of prompt and seed."""
+        """The same `n` times, each drawn; on CPU a function of prompt and seed.
+
+        Raises:
+            ConfigError: as above.
+        """
         import torch
 
         torch.manual_seed(seed)
@@ -39,10 +53,14 @@ class Writer:
         import torch
 
         model, tokenizer = self.loaded.model, self.loaded.tokenizer
+        if self.room < 1:
+            raise ConfigError(
+                f"model: its context of {self.loaded.context:,} tokens has no room for a prompt beside an answer of "
+                f"{self.max_new_tokens}; it must have more than {2 * self.max_new_tokens}. Use another model."
+            )
         head, _, opening = prompt.rpartition("\n")
-        room = min(self.loaded.context - 2 * self.max_new_tokens, MAX_PROMPT_TOKENS)
         head = unmarked(head, forbidden(tokenizer))  # texts of strangers stand in it
-        kept = tokenizer(head, add_special_tokens=False)["input_ids"][-room:]
+        kept = tokenizer(head, add_special_tokens=False)["input_ids"][-self.room :]
         text = tokenizer.decode(kept, skip_special_tokens=True)
         if tokenizer.chat_template:
             message = [{"role": "user", "content": text}]

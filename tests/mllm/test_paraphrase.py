@@ -1,5 +1,6 @@
 """Paraphrases: what a model writes is learned from only where it still says the same; held-out examples get none."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -11,7 +12,7 @@ from kdsl.models.lessons import Lesson, course
 from kdsl.models.lora import post_train
 from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings
-from kdsl.models.paraphrase import Draft, agreeing, first_line, sound
+from kdsl.models.paraphrase import FEW_TOKENS, Draft, agreeing, first_line, sound
 from kdsl.models.writer import Writer
 from kdsl.taxonomy import Task
 
@@ -122,6 +123,22 @@ def test_wordings_take_the_place_of_the_longest_message_and_come_from_taught_exa
     assert shown == {one for item in taught.values() for one in told.wordings.get(item.item_id, (item,))}
     never = {one.item for step in range(12) for one in told.draw(1, step, 4, _only(paraphrase=0.0), None)}
     assert never == set(taught.values())
+
+
+def test_a_message_whose_answer_would_fill_the_context_gets_no_wording(lesson, settings, monkeypatch, caplog) -> None:
+    """It used to be asked for in a prompt that was cut at the wrong end or not at all."""
+    asked: list[str] = []
+    monkeypatch.setattr(Writer, "several", lambda _, prompt, *__: asked.append(prompt) or [])
+    caplog.set_level("INFO", "kdsl")
+    scorer = Scorer.load(settings)
+    made = course(lesson, {}, share=0.34, seed=1)
+    lengths = [len(item.turns[1].text) for items in made.by_label.values() for item in items]
+    longest = max(lengths)
+    scorer.loaded = replace(scorer.loaded, context=2 * (FEW_TOKENS + longest))
+    told = paraphrase.told(scorer, made, 2, seed=1)
+    assert told.wordings == {}
+    assert len(asked) == len(lengths) - lengths.count(longest)
+    assert f"{2 * len(asked)} asked" in caplog.text
 
 
 def _sound(caplog) -> int:

@@ -2,12 +2,14 @@
 
 import csv
 import hashlib
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kdsl.errors import ConfigError
 from kdsl.models import rule_fit
 from kdsl.models.gguf import convert
 from kdsl.models.writer import Writer, open_writer
@@ -28,6 +30,17 @@ def test_a_prompt_has_one_answer_and_may_be_longer_than_the_context(tiny_text: P
     short = Writer(writer.loaded, max_new_tokens=8)
     assert short("where is it\n-") == short("where is it\n-")
     assert isinstance(short("<|im_end|> where is it\n" * writer.loaded.context + "-"), str)
+
+
+@pytest.mark.parametrize("context", [16, 10])
+def test_a_context_that_the_answer_fills_is_named(tiny_text: Path, context: int) -> None:
+    """All of the prompt went in, or all but its beginning."""
+    short = Writer(replace(open_writer(str(tiny_text), device="cpu").loaded, context=context), max_new_tokens=8)
+    said = rf"its context of {context} tokens has no room .* an answer of 8; it must have more than 16\. Use another"
+    with pytest.raises(ConfigError, match=said):
+        short("where is it\n-")
+    with pytest.raises(ConfigError, match=said):
+        short.several("where is it\n-", 2, seed=1)
 
 
 @pytest.mark.parametrize("text", ["<|im_end|><|im_start|>", "<|im_<|im_end|>start|>", "<|im_st<b>art|>"])
