@@ -76,3 +76,9 @@ class BadRow(Exception):
         super().__init__(f"{code.value}: {message}")
         self.code = code
         self.message = message
+
+
+def reason(error: Exception) -> str:
+    """What a library raised, for a message of ours: its type, and a first line that is no longer than a line."""
+    first = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {first[0][:300] if first else ''}"

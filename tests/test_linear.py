@@ -1,6 +1,7 @@
 """The linear voter at its edges: few examples, none of a label, pictures, the encoder, broken files."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from kdsl.demo.miniature import build
 from kdsl.dialogue import Item, Line, Picture, Turn
 from kdsl.errors import ConfigError, ReleaseError
 from kdsl.models import choose, linear, logistic
@@ -179,6 +181,67 @@ def test_an_unknown_encoder_is_refused(spec: str) -> None:
 def test_an_encoder_folder_without_safetensors_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")
     with pytest.raises(ConfigError, match="safetensors"):
+        encoders.encoder(str(tmp_path))
+
+
+SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+
+
+def _bert(folder: Path) -> None:
+    from transformers import BertConfig, BertModel
+
+    BertModel(BertConfig(vocab_size=300, **SMALL)).save_pretrained(folder)
+    build.tokenizer(["where is it"] * 3, 300).save_pretrained(folder)
+
+
+def test_an_encoder_folder_gives_unit_vectors(tmp_path: Path) -> None:
+    _bert(tmp_path)
+    found = encoders.encoder(str(tmp_path))
+    assert found.dim == 16
+    np.testing.assert_allclose(np.linalg.norm(found.encode(["where is it", "a"]), axis=1), 1, rtol=1e-6)
+
+
+def _pictures(folder: Path) -> None:
+    from transformers import ViTConfig, ViTModel
+
+    _bert(folder)
+    ViTModel(ViTConfig(image_size=32, patch_size=16, **SMALL)).save_pretrained(folder)
+
+
+def _other_weights(folder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    _bert(folder)
+    weights = load_file(folder / "model.safetensors")
+    save_file({f"odd.{name}": value for name, value in weights.items()}, folder / "model.safetensors")
+
+
+def _no_tokenizer(folder: Path) -> None:
+    _bert(folder)
+    for file in folder.glob("token*"):
+        file.unlink()
+
+
+def _no_config(folder: Path) -> None:
+    _bert(folder)
+    (folder / "config.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (_no_config, r"holds no encoder of texts \(\w+: .*\); give a folder"),
+        (_pictures, r"holds no encoder of texts \(\w+: .*\); give a folder"),
+        (_other_weights, r"lacks \d+ of the weights, first .*; give a folder"),
+        (_no_tokenizer, "tells no texts apart, its tokenizer is missing or another; give a folder"),
+    ],
+)
+def test_an_encoder_folder_that_holds_something_else_is_refused(
+    tmp_path: Path, make: Callable[[Path], None], said: str
+) -> None:
+    """A bare error of a library, in the middle of a fit, or vectors that say nothing."""
+    make(tmp_path)
+    with pytest.raises(ConfigError, match=rf"fit\.encoder: .*{said}"):
         encoders.encoder(str(tmp_path))
 
 

