@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kdsl import tally
 from kdsl.dialogue import Item
@@ -41,6 +40,8 @@ class Answer:
 
     log_probs: LogProbs
     rules_fired: tuple[RuleFired, ...] | None = None
+    heard: bool = True
+    """False: it was not asked, or failed where it has no say. That is no vote, and none is kept."""
 
 
 @dataclass
@@ -90,15 +91,16 @@ class Predictor:
         predictions = self._refusals(items)
         for task, places in _by_task(items, predictions).items():
             batch = [items[place] for place in places]
-            said, asked = self._said(task, batch, again)
+            said = self._said(task, batch, again)
             failed = [any(answers[row] is None for answers in said.values()) for row in range(len(batch))]
             kept = [row for row, bad in enumerate(failed) if not bad]
-            heard = {name: [answer for row in kept if (answer := answers[row])] for name, answers in said.items()}
-            voices = {name: self._voice(task, answers) for name, answers in heard.items()}
+            told = {name: [answer for row in kept if (answer := answers[row])] for name, answers in said.items()}
+            voices = {name: self._voice(task, answers) for name, answers in told.items()}
+            heard = {name: np.array([answer.heard for answer in answers]) for name, answers in told.items()}
             name, voter = self._explaining(task)
-            why = [answer.rules_fired for answer in heard[name]] if name else [None] * len(kept)
+            why = [answer.rules_fired for answer in told[name]] if name else [None] * len(kept)
             facts = voter.facts_of([fired or () for fired in why]) if voter else None
-            decisions = decide(self.fusions[task], voices, facts, asked[kept]) if kept else []
+            decisions = decide(self.fusions[task], voices, facts, heard) if kept else []
             fingerprint = voter.fingerprint if voter else None
             for row, decision, fired in zip(kept, decisions, why, strict=True):
                 predictions[places[row]] = Prediction(decision, None, fired, fingerprint)
@@ -128,25 +130,33 @@ class Predictor:
     def _refusals(self, items: Sequence[Item]) -> list[Prediction | None]:
         return [_refused(fault(item, self.units[item.task], self.max_turn_chars)) for item in items]
 
-    def _said(
-        self, task: str, batch: Sequence[Item], again: Collection[Key]
-    ) -> tuple[dict[str, list[Answer | None]], NDArray[np.bool_]]:
-        """By voter what it says of each item, None where it failed; and of which the dear voter was asked, if any."""
+    def _said(self, task: str, batch: Sequence[Item], again: Collection[Key]) -> dict[str, list[Answer | None]]:
+        """By voter what it says of each item, None where it failed and has a say."""
         fusion, voters = self.fusions[task], dict(self.voters[task])
         dear = voters.pop(DEAR, None) if fusion.cascade else None
-        said = {name: self._ask(name, voter, batch, again) for name, voter in voters.items()}
-        asked = np.ones(len(batch), dtype=bool)
+        said = {name: self._heard(name, voter, batch, again) for name, voter in voters.items()}
         if fusion.cascade is None:
-            return said, asked
+            return said
+        asked = np.zeros(len(batch), dtype=bool)
         fit = [row for row in range(len(batch)) if all(answers[row] is not None for answers in said.values())]
-        asked[:] = False
         if fit:
-            heard = {name: [answer for row in fit if (answer := said[name][row])] for name in said}
-            asked[fit] = fusion.asks({name: self._voice(task, answers) for name, answers in heard.items()})
+            told = {name: [answer for row in fit if (answer := said[name][row])] for name in said}
+            asked[fit] = fusion.asks({name: self._voice(task, answers) for name, answers in told.items()})
         rows = np.flatnonzero(asked).tolist()
-        answered = iter(self._ask(DEAR, dear, [batch[row] for row in rows], again) if dear and rows else ())
-        unasked = Answer(np.full(len(self.labels[task]), np.nan))
-        return {**said, DEAR: [next(answered) if sent else unasked for sent in asked.tolist()]}, asked
+        answered = iter(self._heard(DEAR, dear, [batch[row] for row in rows], again) if dear and rows else ())
+        return {**said, DEAR: [next(answered) if sent else self._unheard(task) for sent in asked.tolist()]}
+
+    def _heard(self, name: str, voter: Voter, batch: Sequence[Item], again: Collection[Key]) -> list[Answer | None]:
+        """What it says of each item; where one that has no say fails it is not heard, and that costs nothing."""
+        task = batch[0].task
+        if name not in self.fusions[task].idle or isinstance(voter, Explains):  # whose rules may overrule nevertheless
+            return self._ask(name, voter, batch, again)
+        answers = self._ask(name, voter, batch, again, vital=False)
+        tally.add(tally.UNHEARD, answers.count(None))
+        return [answer or self._unheard(task) for answer in answers]
+
+    def _unheard(self, task: str) -> Answer:
+        return Answer(np.full(len(self.labels[task]), np.nan), heard=False)
 
     def _voice(self, task: str, answers: Sequence[Answer]) -> LogProbs:
         return np.array([answer.log_probs for answer in answers]).reshape(len(answers), len(self.labels[task]))
@@ -158,7 +168,10 @@ class Predictor:
                 return name, voter
         return None, None
 
-    def _ask(self, name: str, voter: Voter, batch: Sequence[Item], again: Collection[Key]) -> list[Answer | None]:
+    def _ask(
+        self, name: str, voter: Voter, batch: Sequence[Item], again: Collection[Key], *, vital: bool = True
+    ) -> list[Answer | None]:
+        """What it says of each item, None where it failed; a `vital` one may not fail for ever."""
         begun, key = time.monotonic(), (batch[0].task, name)
         try:
             answers: list[Answer | None] = [*self._answers(voter, batch)]
@@ -171,7 +184,7 @@ class Predictor:
                 return singly
             new = sum((item.item_id, item.task) not in again for item in batch)
             self.failed[key] += new
-            if new and self.failed[key] >= DEAD:
+            if vital and new and self.failed[key] >= DEAD:
                 raise ReleaseError(
                     f"voter {name}: {type(error).__name__} on {self.failed[key]} items in a row; the model is broken, "
                     "not the items. Check its files and the log, then run the same command again."

@@ -28,7 +28,7 @@ class Says:
 
 @dataclass(frozen=True)
 class Revoter:
-    """The fusions and rules of a release, and the digests of its models."""
+    """The fusions and rules of a release, and the digests of its models that have a say."""
 
     fusions: Mapping[str, Fusion]
     rules: Mapping[str, RulesVoter]
@@ -47,7 +47,7 @@ class Revoter:
                 if RULES in voters
             },
             digests={
-                task: {voter: digest for voter, digest in voters.items() if voter in fusions[task].voters}
+                task: {voter: digest for voter, digest in voters.items() if voter in fusions[task].speakers}
                 for task, voters in model_digests(release.manifest).items()
             },
         )

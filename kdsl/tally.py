@@ -7,6 +7,7 @@ from collections import Counter
 
 LOADS, HALVED, CUT = "loads", "halved", "cut"
 UNSEEN = "unseen"  # items a multimodal model said nothing of: their picture is lost or broken, or nothing fits in
+UNHEARD = "unheard"  # items on which a voter failed that has no say: they keep their label, and have no vote of it
 DEAR_ITEMS, DEAR_MS = "large_items", "large_ms"  # that the voter `large` was asked of, and milliseconds it took
 _counts: Counter[str] = Counter()
 

@@ -164,7 +164,7 @@ def test_a_row_it_was_not_asked_of_is_the_others_whatever_is_stored_of_it(learne
         names = [vote.voter for vote in decision.votes]
         assert names == (["linear"] if unasked[row] else ["linear", DEAR])
         assert decision.decided_by == ("linear" if unasked[row] else POOL)
-    told = decide(fusion, said, heard=np.ones(80, dtype=bool))
+    told = decide(fusion, said, heard={DEAR: np.ones(80, dtype=bool)})
     assert [len(decision.votes) for decision in told] == [2] * 80
     assert [(d.label, d.score, d.decided_by) for d in told] == [(d.label, d.score, d.decided_by) for d in decided]
     assert votes_of(fusion, DEAR, said[DEAR]) == [decision.votes[1] for decision in told]  # asked alone, later

@@ -5,6 +5,7 @@ import shutil
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -194,6 +195,16 @@ def test_stored_votes_say_again_what_was_said_and_rules_overrule_in_it(parent: R
     again = replace(revoter, fusions={"intent": fusion}).says("intent", ITEMS, [*votes[:-1], {}])
     assert [one.label for one in again[:-1]] == [one.decision.label for one in said[:-1]]
     assert [one.known for one in again] == [True] * (len(ITEMS) - 1) + [False]
+
+
+def test_what_a_release_says_is_known_without_the_votes_of_who_has_no_say(parent: Release) -> None:
+    fusion = parent.fusion("intent").model_copy(update={"uses": "pool", "idle": ("linear",)})
+    idle = SimpleNamespace(  # a fake: the parent as if its linear voter had no say
+        manifest=parent.manifest, taxonomy=parent.taxonomy, folder=parent.folder, fusion=lambda _: fusion
+    )
+    said = replace(Predictor.load(parent, 1_000), fusions={"intent": fusion}).predict(ITEMS)
+    again = Revoter.load(idle).says("intent", ITEMS, [{} for _ in ITEMS])
+    assert [(one.known, one.label) for one in again] == [(True, one.decision.label) for one in said]
 
 
 def test_a_release_learned_before_there_was_a_record_says_what_to_do(parent: Release, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """One bad item costs one item; a dead model stops the stage."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
@@ -123,6 +124,36 @@ def test_a_batch_of_rows_tells_which_failed_before(tmp_path: Path, monkeypatch: 
     for new in (False, None):
         with pytest.raises(ReleaseError, match="on 8 items in a row"):
             say(new)
+
+
+class Steady(Scripted):
+    """A fake voter that never fails."""
+
+    def log_probs(self, items: Sequence[Item]) -> LogProbs:
+        return np.log(np.tile([0.9, 0.1], (len(items), 1)))
+
+
+@pytest.mark.parametrize("spares", [False, True])
+def test_a_voter_without_a_say_that_fails_costs_nothing(spares: bool) -> None:
+    """It cost the label; eight in a row ended the night. No vote is kept, as of a voter that nobody asked."""
+    voters = {"linear": Steady(), "small": Scripted()} | ({DEAR: Steady()} if spares else {})
+    fusion = equal(LABELS, voters).model_copy(update={"idle": ("small",)})
+    if spares:
+        policy = Cascade(share=0.0, price=0.2, answers=((0.9, 0.1, 0.0),) * 2, shares=(0.5, 0.5))
+        others = equal(LABELS, ("linear", "small")).model_copy(update={"idle": ("small",)})
+        fusion = fusion.model_copy(update={"cascade": policy, "others": others})
+    idle = replace(_predictor(), voters={"intent": voters}, fusions={"intent": fusion})
+    tally.taken()
+    for rows in (1, 9):
+        for one in idle.predict([_talk(f"boom {n}") for n in range(9)][:rows] * (9 // rows)):
+            assert (one.error_code, one.decision.label, one.decision.decided_by) == (None, "a", "linear")
+            assert [vote.voter for vote in one.decision.votes] == ["linear"]
+    assert tally.taken()[tally.UNHEARD] == 18
+    assert [vote.voter for vote in idle.predict([_talk("fine")])[0].decision.votes] == ["linear", "small"]
+    with_say = replace(idle, fusions={"intent": equal(LABELS, voters)})
+    assert with_say.predict([_talk("boom")])[0].error_code == ErrorCode.VOTER_FAILED
+    with pytest.raises(ReleaseError, match="voter small: ValueError on 8 items in a row"):
+        replace(with_say, failed=defaultdict(int)).predict([_talk(f"boom {n}") for n in range(8)])
 
 
 def test_the_time_of_the_dear_voter_is_counted_by_item() -> None:

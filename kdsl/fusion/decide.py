@@ -41,18 +41,18 @@ def decide(
     fusion: Fusion,
     said: Mapping[str, LogProbs],
     facts: Facts | None = None,
-    heard: NDArray[np.bool_] | None = None,
+    heard: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> list[Decision]:
     """One decision a row of raw log-probabilities (n, labels) by voter and of the rules that fired.
 
-    A row on which a rule overruled the pool names the rule as who decided. A row of which the dear voter was not asked
-    has no vote of it; `heard` (n,) tells where it was, None: where the cascade asks it.
+    A row on which a rule overruled the pool names the rule as who decided. A row on which a voter was not heard has no
+    vote of it; `heard` tells by voter where it was, (n,). Others were everywhere, the dear one as the cascade asks it.
 
     A row on which all are silent abstains with neither score nor author; one below the threshold abstains and keeps
     both, so that a person sees how near it was.
     """
     fused = fusion(said, facts)
-    heard = fused.asked if heard is None else heard
+    heard = {DEAR: fused.asked, **(heard or {})}
     raw = {name: clean(said[name]) for name in fusion.voters}
     best = {name: first_best(raw[name]) for name in fusion.voters}
     decisions = []
@@ -60,7 +60,7 @@ def decide(
         votes = tuple(
             _vote(fusion, name, int(best[name][row]), raw[name][row], fused.calibrated[name][row])
             for name in fusion.voters
-            if name != DEAR or heard[row]
+            if name not in heard or heard[name][row]
         )
         judge = fusion.judge(bool(fused.asked[row]))
         speaking = [vote.voter for vote in votes if not vote.abstained and vote.voter in judge.speakers]
