@@ -5,6 +5,7 @@ A field that an item does not have is the empty string; a number it does not hav
 
 import math
 import re
+from collections.abc import Sequence
 from statistics import fmean, median
 
 from kdsl.dialogue import Item, Line, Picture
@@ -73,7 +74,7 @@ def numbers(item: Item) -> dict[str, float]:
         "digit_share": sum(c.isdigit() for c in text) / len(text) if text else math.nan,
         "has_text": float(bool(text)),
         "n_chars": float(len(text)),
-        **_layout(lines, first),
+        **_layout(item.pictures),
     }
 
 
@@ -99,11 +100,12 @@ def has_anything(item: Item) -> bool:
     return any(_words(turn.text) for turn in item.turns) or any(p.lines or not p.error_code for p in item.pictures)
 
 
-def _layout(lines: list[Line], first: Picture | None) -> dict[str, float]:
-    if not lines or first is None:
+def _layout(pictures: Sequence[Picture]) -> dict[str, float]:
+    lines = [line for picture in pictures for line in picture.lines]
+    if not lines:
         return dict.fromkeys(NUMBERS[NUMBERS.index("text_area") :], math.nan)
-    aspect = first.height / first.width if first.width else 1.0
-    heights = [_height(line) * aspect for line in lines]
+    # Boxes are shares of width and height; pictures of one dialogue differ in how these go together.
+    heights = [_height(line) * _aspect(picture) for picture in pictures for line in picture.lines]
     widths = [line.box[2] - line.box[0] for line in lines]
     return {
         "text_area": sum(_height(line) * width for line, width in zip(lines, widths, strict=True)),
@@ -126,6 +128,10 @@ def _join(lines: list[Line]) -> str:
 
 def _centre(line: Line) -> float:
     return (line.box[1] + line.box[3]) / 2
+
+
+def _aspect(picture: Picture) -> float:
+    return picture.height / picture.width if picture.width else 1.0
 
 
 def _height(line: Line) -> float:

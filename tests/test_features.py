@@ -1,6 +1,7 @@
 """Fields and numbers of items."""
 
 import math
+from dataclasses import replace
 
 from kdsl.dialogue import Item, Line, Picture, Turn
 from kdsl.features import NUMBERS, TEXT_FIELDS, has_anything, numbers, recent_user, text_fields
@@ -57,6 +58,22 @@ def test_numbers_of_a_picture() -> None:
     assert math.isclose(found["line_height_max"], 0.2)
     assert math.isclose(found["text_top"], 0.02)
     assert math.isclose(found["digit_share"], 1 / len("Top 1MiddleBottomSmall"))
+
+
+def test_each_picture_s_lines_are_as_high_as_its_own_width_says() -> None:
+    """All were measured by the first picture, so that the letters of a wide one behind a tall one looked huge."""
+    tall, wide = (
+        Picture(name * 64, *size, (line,))
+        for name, size, line in (
+            ("a", (500, 1000), Line("one", 0.9, (0.1, 0.1, 0.5, 0.2))),
+            ("b", (1000, 250), Line("two", 0.9, (0.1, 0.1, 0.5, 0.5))),
+        )
+    )
+    talk = Item("1", "intent", (Turn("user", "", ("a", "b")),), (tall, wide))
+    assert math.isclose(numbers(talk)["line_height_max"], 0.2)
+    assert math.isclose(numbers(talk)["line_height"], 0.15)
+    back = numbers(replace(talk, pictures=(wide, tall)))
+    assert math.isclose(back["line_height_max"], 0.2)
 
 
 def test_numbers_of_nothing_are_missing_not_zero() -> None:
