@@ -4,9 +4,9 @@ Where a tokenizer keeps fewer strings whole than there are labels, some codes ar
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from string import ascii_lowercase, ascii_uppercase, digits
 from typing import Any
 
@@ -37,17 +37,18 @@ def codes(tokenizer: Any, n: int) -> tuple[Code, ...]:
     Raises:
         ConfigError: it keeps fewer than two whole, or splits what is put together of them otherwise.
     """
-    found: list[Code] = []
-    seen: set[int] = set()
-    special = frozenset(tokenizer.all_special_ids) | frozenset(tokenizer.added_tokens_decoder)
-    for text in _candidates(tokenizer):
-        if len(found) == n:
-            break
-        token = _whole(tokenizer, text, special)
-        if token is not None and token not in seen:
-            seen.add(token)
-            found.append(Code(text, token))
-    return tuple(found if len(found) == n else _grown(tokenizer, found, n))
+    found = whole(tokenizer, n)
+    return found if len(found) == n else tuple(_grown(tokenizer, found, n))
+
+
+def whole(tokenizer: Any, most: int) -> tuple[Code, ...]:
+    """The first codes of a tokenizer that are one token each, in the order that `codes` tells; at most so many."""
+    return tuple(islice(_whole(tokenizer, _candidates(tokenizer)), most))
+
+
+def named(tokenizer: Any, texts: Sequence[str]) -> tuple[Code, ...]:
+    """Codes of one token by their texts; fewer than texts where the tokenizer does not keep all of them whole."""
+    return tuple(_whole(tokenizer, texts))
 
 
 def _grown(tokenizer: Any, whole: Sequence[Code], n: int) -> list[Code]:
@@ -100,8 +101,11 @@ def _candidates(tokenizer: Any) -> Iterator[str]:
     yield from sorted(short, key=lambda text: (known[text], text))
 
 
-def _whole(tokenizer: Any, text: str, special: Set[int]) -> int | None:
-    ids = tokenizer.encode(text, add_special_tokens=False)
-    if len(ids) != 1 or ids[0] in special:
-        return None
-    return int(ids[0]) if tokenizer.decode(ids).strip() == text else None
+def _whole(tokenizer: Any, texts: Iterable[str]) -> Iterator[Code]:
+    """A code of each text that is one token, and not the token of an earlier one."""
+    seen = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)
+    for text in texts:
+        ids = tokenizer.encode(text, add_special_tokens=False)
+        if len(ids) == 1 and ids[0] not in seen and tokenizer.decode(ids).strip() == text:
+            seen.add(ids[0])
+            yield Code(text, int(ids[0]))

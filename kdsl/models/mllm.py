@@ -21,6 +21,7 @@ from kdsl.errors import BadRow
 from kdsl.models import batching, checkpoint, int8, memory, packed, positions, prefix, sight
 from kdsl.models.ahead import Coming, ahead
 from kdsl.models.batching import Batch, Encoded, collate
+from kdsl.models.codes import Code
 from kdsl.models.model_settings import ModelSettings
 from kdsl.models.pixels import Decoder, Scaled, Sizes, fitting
 from kdsl.models.plan import Plan, planned
@@ -53,7 +54,10 @@ class Ready:
 
 
 class Scorer:
-    """One loaded model; not for use by two threads at once. `budget` is the tokens of one batch at most."""
+    """One loaded model; not for use by two threads at once. `budget` is the tokens of one batch at most.
+
+    `verbalizers` holds the codes of a task's labels by its name, where they are not the first ones of the tokenizer.
+    """
 
     def __init__(self, loaded: checkpoint.Loaded, settings: ModelSettings) -> None:
         self.loaded = loaded
@@ -64,6 +68,7 @@ class Scorer:
         cut = loaded.image_processor
         self.pixels = fitting(cut, sizes, settings.own_tokens) if cut is not None else None
         self._decoder = Decoder(self.pixels, settings.threads)
+        self.verbalizers: dict[str, tuple[Code, ...]] = {}
         self._prefixes: dict[tuple[int, ...], Prefix] = {}
         auto = settings.batch_tokens == "auto"
         self.budget = memory.batch_tokens(loaded.model) if auto else int(settings.batch_tokens)
@@ -99,7 +104,8 @@ class Scorer:
         Raises:
             ConfigError: see `kdsl.models.plan.planned`.
         """
-        return planned(task, self.loaded, self.prompter, self.settings.permutations)
+        chosen = self.verbalizers.get(task.name)
+        return planned(task, self.loaded, self.prompter, self.settings.permutations, chosen)
 
     def score(
         self, task: Task, items: Sequence[Item], contents: Mapping[str, bytes], *, reuse_prefix: bool = True
@@ -117,11 +123,19 @@ class Scorer:
             RuntimeError: the model itself failed; nothing is hidden.
         """
         windows = decoded(items, contents, self.settings.window, self._decoder)
-        return self._scored(task, items, windows, reuse_prefix=reuse_prefix)
+        return self._scored(self.plan(task), items, windows, reuse_prefix=reuse_prefix)
 
     def score_decoded(self, task: Task, items: Sequence[Item], pictures: Mapping[str, Scaled]) -> Scored:
         """The same as `score` for pictures that are decoded and scaled already."""
-        return self._scored(task, items, iter([Window(range(len(items)), pictures)]), reuse_prefix=True)
+        return self._scored(self.plan(task), items, iter([Window(range(len(items)), pictures)]), reuse_prefix=True)
+
+    def score_codes(self, codes: Sequence[Code], items: Sequence[Item], pictures: Mapping[str, Scaled]) -> Scored:
+        """Log-probabilities of any codes of one token each, (n, codes), as `score_decoded` gives those of labels.
+
+        Nothing stands before an item.
+        """
+        asked = Plan(tuple(codes), (tuple(range(len(codes))),), ((),), self.loaded.context)
+        return self._scored(asked, items, iter([Window(range(len(items)), pictures)]), reuse_prefix=True)
 
     def encode(
         self,
@@ -155,12 +169,11 @@ class Scorer:
         """Drop every shared part that was run: the weights have changed."""
         self._prefixes.clear()
 
-    def _scored(self, task: Task, items: Sequence[Item], windows: Iterator[Window], *, reuse_prefix: bool) -> Scored:
+    def _scored(self, asked: Plan, items: Sequence[Item], windows: Iterator[Window], *, reuse_prefix: bool) -> Scored:
         import torch
 
-        asked = self.plan(task)
         reuse_prefix = reuse_prefix and not prefix.windowed(self.loaded.model)
-        scored = Scored(np.full((len(items), len(task.labels)), np.nan))
+        scored = Scored(np.full((len(items), len(asked.codes)), np.nan))
         with torch.inference_mode():
             running: list[tuple[tuple[int, ...], Coming]] = []
             repeated = self.repeated(asked) if reuse_prefix else max(map(len, asked.shared))

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,6 +17,7 @@ from kdsl.features import has_anything
 from kdsl.models import adapter, checkpoint
 from kdsl.models.adapter import Adapted
 from kdsl.models.base import Base, shared
+from kdsl.models.codes import Code, named
 from kdsl.models.lessons import Lesson
 from kdsl.models.lora import post_train
 from kdsl.models.mllm import Scorer
@@ -44,6 +45,7 @@ class Saved(BaseModel):
     labels: tuple[str, ...] = Field(min_length=2)
     adapted: bool
     shots: tuple[Shot, ...] = ()
+    codes: tuple[str, ...] = ()  # of the labels in their order; none: the tokenizer's first ones
 
 
 @dataclass
@@ -87,6 +89,7 @@ class MllmVoter:
             labels=self.labels,
             adapted=self.adapted is not None,
             shots=self.scorer.prompter.shots,
+            codes=tuple(code.text for code in self.scorer.verbalizers.get(self.task.name, ())),
         )
         (folder / FILE).write_text(saved.model_dump_json(indent=1) + "\n", encoding="utf-8")
         for name, content in self.files.items():
@@ -152,6 +155,7 @@ def again_of(name: str) -> Fit:
         if settings.lora.refit == "anew":
             return fit_of(name)(task, items, gold, groups, seed=seed, beside=beside, **options)
         scorer = Scorer.to_train(settings.model)  # the other one's weights hold the first adapter
+        scorer.verbalizers = first.scorer.verbalizers  # what the adapter learned to say
         lesson = _shown(scorer, Lesson(task, items, gold, groups, contents_of(items)), post_train=True, seed=seed)
         start = first.files[adapter.WEIGHTS]
         return _taught(scorer, [lesson, *beside], settings, settings.lora.going_on, seed=seed, start=start)
@@ -199,6 +203,16 @@ def _taught(
         files = {name: (folder / name).read_bytes() for name in (adapter.WEIGHTS, adapter.FACTS)}
         shutil.rmtree(folder)
     return MllmVoter(task, scorer.ready(), adapted, files)
+
+
+def _codes(tokenizer: Any, saved: Saved, folder: Path) -> tuple[Code, ...]:
+    found = named(tokenizer, saved.codes)
+    if len(found) != len(saved.labels):
+        raise ReleaseError(
+            f"voter: {folder / FILE} names {len(saved.codes)} codes, {len(found)} of which are tokens of their own to "
+            f"the model in {saved.model.path}; {len(saved.labels)} labels need one each. Run fit again."
+        )
+    return found
 
 
 def fingerprints(settings: Mapping[str, MllmSettings]) -> dict[str, str]:
@@ -255,6 +269,8 @@ def load(folder: Path, task: Task) -> MllmVoter:
         )
     scorer = Scorer(base.loaded, saved.model)
     scorer.prompter.shots = saved.shots
+    if saved.codes:
+        scorer.verbalizers[task.name] = _codes(base.loaded.tokenizer, saved, folder)
     scorer.plan(task)
     worn = base.join(own, task)
     if rounded:

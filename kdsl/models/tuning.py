@@ -11,10 +11,9 @@ import numpy as np
 
 from kdsl.errors import BadRow
 from kdsl.metrics import weighted_f1
-from kdsl.models import adapter, prefix, progress, sight
+from kdsl.models import adapter, prefix, progress, sight, verbalizer
 from kdsl.models.averaged import Mean
 from kdsl.models.batching import Encoded, collate
-from kdsl.models.codes import codes
 from kdsl.models.lessons import Course, Lesson, Shown
 from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings
@@ -47,6 +46,9 @@ class Tuning:
 
         self.scorer, self.settings, self.seed = scorer, settings, seed
         self.courses = [prepared(scorer, lesson, settings, seed) for lesson in lessons]
+        if scorer.settings.labels == "none":
+            for one in self.courses:
+                verbalizer.choose(scorer, one)
         self.identity = progress.identity(scorer.loaded.fingerprint, scorer.settings.shown, lessons, settings, seed)
         model = scorer.loaded.model
         self.wrapped = adapter.wrap(
@@ -206,9 +208,8 @@ class Tuning:
         # Where the prompt does not say which code is whose, a label can only learn its own.
         if self.scorer.settings.labels != "none" and dice.random() < self.settings.augment.shuffle_codes:
             order = dice.sample(range(n), n)
-        known = codes(self.scorer.loaded.tokenizer, n)
-        shared = self.scorer.prompter.shared(one.task, known, order)
-        return shared, Trie.of([known[place] for place in order]), plan.room
+        shared = self.scorer.prompter.shared(one.task, plan.codes, order)
+        return shared, Trie.of([plan.codes[place] for place in order]), plan.room
 
     def _encoded(
         self, example: Shown, room: int, told: Mapping[str, tuple[int, ...]], begun: tuple[int, ...]
