@@ -59,7 +59,7 @@ def test_a_full_line():
                 turn("my <image> and <image>", {"id": "p", "path": "a/p.jpg", "labels": {"scene": "order"}}, "b.png"),
                 {"speaker": "agent", "text": ""},
             ],
-            labels={"intent": "track", "other": None},
+            labels={"intent": "track", "other": None, "blank": " "},
             split="dev",
             annotator="ann",
         ),
@@ -250,6 +250,7 @@ def test_a_mire_picture():
     assert mire.parse(entry, LIMITS) == Record(
         "r2-0.jpg", None, pictures=(PictureRef("r2-0.jpg", "images/r2-0.jpg", {"scene": "实物拍摄(含售后)"}),)
     )
+    assert mire.parse({**entry, "output": " "}, LIMITS).pictures[0].labels == {}
 
 
 @pytest.mark.parametrize(
@@ -327,6 +328,11 @@ def test_turns_of_a_table():
         (PictureRef("c/a.jpg", "a.jpg"), PictureRef("c/b.jpg", "b.jpg")),
         {"intent": "track"},
     )
+
+
+@pytest.mark.parametrize(("values", "found"), [([""], {}), (["", " ", "track"], {"intent": "track"})])
+def test_a_blank_label_is_none(values, found):
+    assert rows.from_turns(turns_row(labels=[("intent", values)]), DeltaColumns(), LIMITS).labels == found
 
 
 @pytest.mark.parametrize(

@@ -96,8 +96,13 @@ def optional_name(data: Mapping[str, Any], key: str) -> str | None:
     return None if data.get(key) is None else name(data, key)
 
 
+def blank(value: Any) -> bool:
+    """Whether it is null or a text without a word: no label was given, which must not cost the dialogue."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
 def labels(data: Mapping[str, Any], at: str = "") -> dict[str, str]:
-    """The object `labels`, task to label; null values are left out."""
+    """The object `labels`, task to label; null and blank values are left out."""
     given = data.get("labels")
     if given is None:
         return {}
@@ -108,7 +113,7 @@ def labels(data: Mapping[str, Any], at: str = "") -> dict[str, str]:
             clean(label, f"a value of {at}labels"), f"a value of {at}labels"
         )
         for task, label in inside.items()
-        if label is not None
+        if not blank(label)
     }
 
 

@@ -69,7 +69,7 @@ def identity(entry: Any) -> str | None:
 
 def _gold(task: str, output: str) -> dict[str, str]:
     # Labels are compared exactly: brackets come in both widths, and both mean something.
-    return {task: checks.named(output, "output")} if output else {}
+    return {} if checks.blank(output) else {task: checks.named(output, "output")}
 
 
 def _picture_alone(files: list[str], labels: Mapping[str, str]) -> Record:

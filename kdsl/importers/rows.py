@@ -57,7 +57,7 @@ def from_turns(row: Mapping[str, Any], columns: DeltaColumns, limits: TextLimits
         event_date=checks.event_date(row["event_date"]),
         turns=checks.dialogue(turns, limits),
         pictures=tuple(pictures),
-        labels={task: _label(task, values) for task, values in row["labels"] or () if values},
+        labels=_labels(row["labels"] or ()),
     )
 
 
@@ -79,7 +79,16 @@ def _turn(
     return Turn(said_by, text, tuple(picture.image_id for picture in pictures)), pictures
 
 
-def _label(task: str, values: Sequence[str]) -> str:
-    if len(values) > 1:
-        raise BadRow(ErrorCode.WRONG_TYPE, f"the gold labels of task {task} differ between the conversation's turns")
-    return checks.named(checks.clean(values[0], "the label"), "the label")
+def _labels(by_task: Sequence[tuple[str, Sequence[str]]]) -> dict[str, str]:
+    found = {}
+    for task, values in by_task:
+        given = [
+            checks.named(checks.clean(value, "the label"), "the label") for value in values if not checks.blank(value)
+        ]
+        if len(given) > 1:
+            raise BadRow(
+                ErrorCode.WRONG_TYPE, f"the gold labels of task {task} differ between the conversation's turns"
+            )
+        if given:
+            found[task] = given[0]
+    return found
