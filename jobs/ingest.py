@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SUMMARY = "bring dialogues, pictures and gold labels into the lake"
-WRITES = ("conversations", "images", "gold_labels", "labels", "quarantine")
+WRITES = ("conversations", "images", "gold_labels", "labels", "shadow_labels", "quarantine")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

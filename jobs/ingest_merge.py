@@ -67,17 +67,10 @@ class Merge:
 
     def forget(self) -> None:
         """Delete the labels of what moves to another date, and pictures that changed conversations hold no more."""
-        from pyspark.sql import functions as F
-
         self._forget_moved()
         if not self.changes[CONVERSATION].changed or not self.lake.has("images"):
             return
-        gone = self._orphans()
-        found = gone.agg(F.count("*"), F.collect_set("event_date")).collect()[0]
-        if found[0]:
-            self.removed = found[0]
-            for table, key in (("labels", "item_id"), ("images", "image_id")):
-                self.lake.remove(table, gone, f"t.{key} = s.id AND t.event_date = s.event_date", found[1])
+        self.removed = orphans.drop_items(self.lake, _TABLE[IMAGE], self._orphans())
 
     def _forget_moved(self) -> None:
         for kind, change in self.changes.items():

@@ -61,7 +61,7 @@ def label(
     with ledger.recorded(lake, "label", arguments, READS, WRITES) as run:
         run.release_id = release.manifest.release_id
         with run.stage("find pending"):
-            whole = only is None and into == "labels"
+            whole = only is None
             wanted = _wanted(lake, release, within(days), only)
             found = survey(lake, release, wanted, within(days), into, whole=whole)
             counts = {at.event_date: at.pending for at in found if at.pending}
@@ -78,9 +78,9 @@ def label(
                     todo.unpersist()
         with run.stage("measure"):
             # A label may have lost its item before this run, or meanwhile.
-            if any(at.orphans for at in found) or (into == "labels" and _ingested_since(lake, run)):
+            if any(at.orphans for at in found) or _ingested_since(lake, run):
                 orphans.drop(lake, release, within(days), run)
-            if whole:
+            if whole and into == "labels":
                 retried = {at.event_date for at in found if at.pending == at.again}
                 doubtful = quality.write(lake, release, days, run, counts, retried=retried)
                 unreliable.warn(lake, settings, release, doubtful)

@@ -1,4 +1,4 @@
-"""Labels whose item is no longer there on their date."""
+"""Items that go, with what releases said of them; and labels whose item is no longer there on their date."""
 
 from collections.abc import Collection
 from datetime import date
@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 from jobs.items import among, targets, units
 from jobs.lake import Lake
 from jobs.ledger import Run
+from jobs.tables import TABLES
 from kdsl.release import Release
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
+
+SAID = ("labels", "shadow_labels")  # tables of what releases say of items
+
+_SAME = "t.{} = s.id AND t.event_date = s.event_date"
 
 
 def drop(lake: Lake, release: Release, days: "Column", run: Run) -> None:
@@ -19,12 +24,14 @@ def drop(lake: Lake, release: Release, days: "Column", run: Run) -> None:
 
     tasks = units(release.taxonomy, release.manifest.voters)
     key = ["item_id", "task", "event_date"]
-    stored = lake.df("labels").where(days).where(F.col("task").isin(list(tasks))).select(*key)
-    gone = stored.join(targets(lake, tasks, days).select(*key), key, "left_anti")
-    run.count("orphans", gone.count())
-    if run.counts["orphans"]:
-        same = " AND ".join(f"t.{column} = s.{column}" for column in key)
-        lake.remove("labels", gone, same)
+    for table in filter(lake.has, SAID):
+        stored = lake.df(table).where(days).where(F.col("task").isin(list(tasks))).select(*key)
+        gone = stored.join(targets(lake, tasks, days).select(*key), key, "left_anti")
+        found = gone.count()
+        run.count("orphans", found)
+        if found:
+            same = " AND ".join(f"t.{column} = s.{column}" for column in key)
+            lake.remove(table, gone, same)
 
 
 def drop_moved(lake: Lake, items: "DataFrame", dates: Collection[date]) -> None:
@@ -33,12 +40,25 @@ def drop_moved(lake: Lake, items: "DataFrame", dates: Collection[date]) -> None:
 
     if not dates:
         return
-    stored = lake.df("labels").where(among(dates)).select(F.col("item_id").alias("id"), "event_date").distinct()
-    gone = (
-        stored.alias("t")
-        .join(items.alias("s"), "id")
-        .where("t.event_date <> s.event_date")
-        .select("id", "t.event_date")
-    )
-    if not gone.isEmpty():  # else an empty MERGE would add a version
-        lake.remove("labels", gone, "t.item_id = s.id AND t.event_date = s.event_date", dates)
+    for table in filter(lake.has, SAID):
+        stored = lake.df(table).where(among(dates)).select(F.col("item_id").alias("id"), "event_date").distinct()
+        gone = (
+            stored.alias("t")
+            .join(items.alias("s"), "id")
+            .where("t.event_date <> s.event_date")
+            .select("id", "t.event_date")
+        )
+        if not gone.isEmpty():  # else an empty MERGE would add a version
+            lake.remove(table, gone, _SAME.format("item_id"), dates)
+
+
+def drop_items(lake: Lake, table: str, gone: "DataFrame") -> int:
+    """Take the items `gone` (id, event_date) out of their table, and before that what was said of them; how many."""
+    from pyspark.sql import functions as F
+
+    found, dates = gone.agg(F.count("*"), F.collect_set("event_date")).collect()[0]
+    if found:
+        for name in SAID:
+            lake.remove(name, gone, _SAME.format("item_id"), dates)
+        lake.remove(table, gone, _SAME.format(*TABLES[table].key), dates)
+    return int(found)

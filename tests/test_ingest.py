@@ -240,11 +240,11 @@ def label(item_id: str, task: str, day: date) -> tuple:
 
 
 def test_updates_moves_and_what_is_no_longer_there(spark, shop, monkeypatch, capsys):
-    shop.lake.ensure("labels")
     kept = [label("good-1", "intent", DAY), label("good-3", "intent", DAY), label("alone", "scene", DAY)]
     gone = [label("good-2", "intent", DAY), label("good-2/ok2.jpg", "scene", DAY), label("p1", "scene", DAY)]
     labels = spark.createDataFrame(kept + gone, TABLES["labels"].columns)
-    labels.write.format("delta").mode("append").save(shop.lake.path("labels"))
+    for table in ("labels", "shadow_labels"):
+        shop.lake.append(table, labels)
     changed = shop.folder / "nights" / "changed.ndjson"
     changed.write_bytes(
         b"\n".join(
@@ -280,7 +280,8 @@ def test_updates_moves_and_what_is_no_longer_there(spark, shop, monkeypatch, cap
         ("alone", DAY),
         ("odd-2", DAY),
     }
-    assert rows_of(shop.lake, "labels", "item_id") == {("good-1",), ("good-3",), ("alone",)}
+    for table in ("labels", "shadow_labels"):
+        assert rows_of(shop.lake, table, "item_id") == {("good-1",), ("good-3",), ("alone",)}
     assert ("good-1", "refund") in rows_of(shop.lake, "gold_labels", "item_id", "label")
     assert [counts[f"conversations_{state}"] for state in ("new", "updated", "moved", "same")] == [1, 1, 1, 1]
     assert "2 conversations updated, 1 moved to another date" in capsys.readouterr().out

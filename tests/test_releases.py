@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import functions as F
 
 from jobs import console, explain, promotion, registry, votes
 from jobs import release as job
@@ -258,7 +259,11 @@ def test_a_shadow_leaves_labels_as_they_are(night: Shop, other: Release) -> None
     nights = f"event_date BETWEEN '{night.days.start}' AND '{night.days.end}'"
     assert len(shadows) == run.counts["labelled"] == len(night.rows("labels", nights))
     assert {row["release_id"] for row in shadows} == {other.manifest.release_id}
-    assert label(night.lake, night.settings, other, night.days, into="shadow_labels").counts["pending"] == 0
+    lost = night.lake.df("shadow_labels").where(f"item_id = '{shadows[0]['item_id']}'")
+    night.lake.append("shadow_labels", lost.withColumn("item_id", F.lit("no longer there")))
+    again = label(night.lake, night.settings, other, night.days, into="shadow_labels")
+    assert (again.counts["pending"], again.counts["orphans"]) == (0, 1)
+    assert len(night.rows("shadow_labels")) == len(shadows)
 
 
 def test_a_candidate_is_scored_on_its_shadows_and_labels_stay(night: Shop, other: Release) -> None:
