@@ -45,6 +45,7 @@ class Merge:
         self.lake = lake
         self.good = good
         self.stamp = stamp
+        self.versions = {kind: max(0, lake.version(table)) for kind, table in _TABLE.items()}  # before it is read
         self.compared = {kind: self._compare(kind) for kind in _TABLE}
         self.changes = {kind: Change() for kind in _TABLE}
         self.removed = 0
@@ -82,6 +83,8 @@ class Merge:
         for kind in (IMAGE, CONVERSATION):
             if self.changes[kind].differing:
                 self.lake.upsert(_TABLE[kind], self._rows(kind), self.changes[kind].dates, fresh=True)
+                if self.lake.version(_TABLE[kind]) > self.versions[kind] + 1:  # another ingest wrote meanwhile
+                    orphans.drop_earlier(self.lake, _TABLE[kind], self.good.where(f"kind = '{kind}'").select("id"))
         self._forget_moved()
 
     def write_gold(self) -> None:

@@ -62,3 +62,17 @@ def drop_items(lake: Lake, table: str, gone: "DataFrame") -> int:
             lake.remove(name, gone, _SAME.format("item_id"), dates)
         lake.remove(table, gone, _SAME.format(*TABLES[table].key), dates)
     return int(found)
+
+
+def drop_earlier(lake: Lake, table: str, ids: "DataFrame") -> None:
+    """Leave each of those ids one date in a table of items, the one that was ingested last.
+
+    Two ingests at once that bring an id in on two dates both commit, since neither touches the other's partitions.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    items = lake.df(table).select(F.col(*TABLES[table].key).alias("id"), "event_date", "ingested_at")
+    last = F.max(F.struct("ingested_at", "event_date")).over(Window.partitionBy("id"))
+    dated = items.join(ids, "id", "left_semi").withColumn("last", last)
+    drop_items(lake, table, dated.where("event_date <> last.event_date").select("id", "event_date"))

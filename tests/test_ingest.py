@@ -11,9 +11,11 @@ from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
 from PIL import Image
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from jobs import ingest_merge, source_files
 from jobs.ingest import ingest
@@ -23,6 +25,7 @@ from jobs.tables import TABLES
 from kdsl.config import Settings
 from kdsl.errors import ConfigError, TooMuchBadInput
 from kdsl.importers.options import Options
+from kdsl.importers.staged import SCHEMA
 from kdsl.taxonomy import load
 
 TAXONOMY = """
@@ -285,6 +288,27 @@ def test_updates_moves_and_what_is_no_longer_there(spark, shop, monkeypatch, cap
     assert ("good-1", "refund") in rows_of(shop.lake, "gold_labels", "item_id", "label")
     assert [counts[f"conversations_{state}"] for state in ("new", "updated", "moved", "same")] == [1, 1, 1, 1]
     assert "2 conversations updated, 1 moved to another date" in capsys.readouterr().out
+
+
+def test_ingests_at_once_leave_an_id_one_date(spark, shop):
+    def begun(hour: int, **days: date) -> ingest_merge.Merge:
+        rows = [
+            {"kind": "conversation", "id": name, "event_date": day, "turns": [], "hash": "h", "file": "f"}
+            for name, day in days.items()
+        ]
+        frame = spark.createDataFrame(pa.Table.from_pylist(rows, SCHEMA))
+        merge = ingest_merge.Merge(shop.lake, frame, datetime(2026, 1, 10, hour, tzinfo=UTC))
+        merge.look()
+        return merge
+
+    shop.lake.append("labels", spark.createDataFrame([label("x", "intent", DAY)], TABLES["labels"].columns))
+    at_once = begun(1, x=DAY), begun(3, x=LATER, y=LATER), begun(2, y=DAY)
+    for merge in at_once:
+        merge.write()
+    ids = F.col("conversation_id").isin("x", "y")
+    kept = shop.lake.df("conversations").where(ids).select("conversation_id", "event_date").collect()
+    assert sorted(map(tuple, kept)) == [("x", LATER), ("y", LATER)]  # whoever wrote last
+    assert ("x",) not in rows_of(shop.lake, "labels", "item_id")
 
 
 def test_too_much_bad_input_writes_only_quarantine(spark, tmp_path):
