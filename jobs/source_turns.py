@@ -9,6 +9,8 @@ from kdsl.importers.options import Options
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
+LONGEST = 200  # characters of an id in the name of its place
+
 
 def conversations(spark: "SparkSession", options: Options, columns: DeltaColumns) -> "DataFrame":
     """Conversations with `record_id`, `turns` in order, `event_date`, `dates`, `labels` and their place.
@@ -46,7 +48,7 @@ def conversations(spark: "SparkSession", options: Options, columns: DeltaColumns
         F.lit(name).alias("file"),
         F.lit(0).cast("long").alias("block"),
         F.lit(0).cast("long").alias("mid"),
-        F.concat(F.lit(f"{name}:"), F.substring("record_id", 1, 200)).alias("key"),
+        F.concat(F.lit(f"{name}:"), _short(F.col("record_id"))).alias("key"),
     )
 
 
@@ -59,6 +61,15 @@ def _must_have(table: "DataFrame", columns: DeltaColumns, path: str) -> None:
             f"ingest.columns: {', '.join(missing)}: no such column in {path}; its columns are "
             f"{', '.join(table.columns)}. Name them in a --conf file or with --set ingest.columns.text=..."
         )
+
+
+def _short(identity: "Column") -> "Column":
+    """The id, cut where it is long; a digest of all of it keeps ids that begin alike apart."""
+    from pyspark.sql import functions as F
+
+    digest = F.substring(F.sha2(identity, 256), 1, 16)
+    cut = F.concat(F.substring(identity, 1, LONGEST), F.lit("..."), digest)
+    return F.when(F.length(identity) > LONGEST, cut).otherwise(identity)
 
 
 def _words(name: str) -> "Column":

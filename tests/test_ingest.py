@@ -331,6 +331,7 @@ def test_too_much_bad_input_writes_only_quarantine(spark, tmp_path):
 
 CSV_ROWS = ['"my ""parcel"",\nwhere",track,1', "refund please,refund,2", "hello,,3", "refund please,refund,4"]
 COLUMNS = {"text_column": "text", "label_column": "label", "task": "intent"}
+LONG = "x" * 600
 TICKETS = {"conversation_id": "ticket", "event_date": "at", "order": "n", "speaker": "who", "text": "said"}
 
 
@@ -398,6 +399,7 @@ def _delta(spark, folder: Path) -> tuple[Options, Settings]:
             ("t1", morning, 1, "buyer", "see this", ["a.jpg"], "track"),
             ("t2", morning, 1, "staff", "hello", None, None),
             (None, morning, 1, "buyer", "lost", None, None),
+            *((LONG + name, morning, 1, "buyer", "hello", None, None) for name in "ab"),
         ],
         "ticket STRING, at TIMESTAMP, n INT, who STRING, said STRING, pics ARRAY<STRING>, gold STRING",
     ).write.format("delta").save(str(folder / "tickets"))
@@ -456,6 +458,7 @@ def test_delta(spark, formats):
     assert {(row[0], row[2]) for row in formats.images if row[1] == "t1"} == {("t1/a.jpg", DAY)}
     assert ("t1", "intent", "track", "train") in formats.gold
     assert {("tickets:t2", "no_user_turn"), ("tickets:", "missing_key")} <= {row[1:] for row in formats.bad}
+    assert len({place for _, place, code in formats.bad if place.startswith("tickets:xxx") and code == "bad_text"}) == 2
     table, wrong = str(formats.folder / "tickets"), settings(formats.folder, columns={**TICKETS, "text": "words"})
     with pytest.raises(ConfigError, match=r"text = 'words': no such column in .*; its columns are ticket, at, n"):
         ingest(spark, wrong, format="delta", path=table)
@@ -465,7 +468,7 @@ def test_delta(spark, formats):
 
 def test_nothing_else_came_of_the_three(formats):
     assert Counter(row["source"] for row in formats.talks.values()) == {"a.csv": 4, "train.json": 1, "tickets": 1}
-    assert (len(formats.images), len(formats.gold), len(formats.bad)) == (3, 3 + 2 + 1, 2 + 2 + 2)
+    assert (len(formats.images), len(formats.gold), len(formats.bad)) == (3, 3 + 2 + 1, 2 + 2 + 4)
 
 
 @pytest.mark.slow
