@@ -1,10 +1,12 @@
 """Files as raw rows: the lines of JSON-lines files, the rows of CSV files, the entries of a JSON list.
 
-Each row names its place: `file`, `block` (where the split of the file begins) and `mid`, which grows along a block.
+Each row names its place: `file` (its path below the folder that is read), `block` (where the split of the file
+begins) and `mid`, which grows along a block.
 """
 
 from typing import TYPE_CHECKING
 
+from jobs.hadoop import file_system
 from kdsl.errors import ConfigError
 from kdsl.importers.options import SUFFIXES, Options
 from udfs.parse import LISTED, MAX_LINE_BYTES, Blocks, split_list
@@ -22,7 +24,7 @@ def lines(spark: "SparkSession", options: Options) -> "DataFrame":
     value = F.col("value").cast("binary")
     # Cut in the JVM, so that no worker sees a line of gigabytes; `size` tells that it was cut.
     cut = F.when(F.length(value) > MAX_LINE_BYTES, F.substring(value, 1, 1)).otherwise(value)
-    return text.select(cut.alias("value"), F.length(value).cast("long").alias("size"), *_place())
+    return text.select(cut.alias("value"), F.length(value).cast("long").alias("size"), *_place(spark, options))
 
 
 def listed(spark: "SparkSession", options: Options) -> "DataFrame":
@@ -64,7 +66,7 @@ def csv_rows(spark: "SparkSession", options: Options) -> "DataFrame":
         _column(options.label_column).alias("label"),
         _column(options.id_column).alias("record_id"),
         F.col("_malformed").isNotNull().alias("malformed"),
-        *_place(),
+        *_place(spark, options),
     )
 
 
@@ -95,12 +97,14 @@ def blocks(rows: "DataFrame", first_line: int) -> Blocks:
 
 
 def _reader(spark: "SparkSession", options: Options) -> "DataFrameReader":
+    # Else Spark makes columns of folders named `key=value`, and reads such folders alone or none.
+    reader = spark.read.option("recursiveFileLookup", "true")
     name = options.path.rstrip("/").rsplit("/", 1)[-1]
     if name.endswith(SUFFIXES[options.format]):
-        return spark.read
+        return reader
     # A folder: files of the format only, for pictures may lie beside them. A file of another name is taken as it is.
     glob = f"{{*{',*'.join(SUFFIXES[options.format])}}}" if options.is_folder() else "*"
-    return spark.read.option("pathGlobFilter", glob)
+    return reader.option("pathGlobFilter", glob)
 
 
 def _literal(path: str) -> str:
@@ -108,11 +112,13 @@ def _literal(path: str) -> str:
     return path if "://" in path else "".join(f"\\{c}" if c in "\\[]{}*?" else c for c in path)
 
 
-def _place() -> "list[Column]":
+def _place(spark: "SparkSession", options: Options) -> "list[Column]":
     from pyspark.sql import functions as F
 
+    fs, folder = file_system(spark, options.folder())
+    above = fs.makeQualified(folder).toString().rstrip("/").count("/") + 1
     return [
-        F.col("_metadata.file_name").alias("file"),
+        F.regexp_replace("_metadata.file_path", f"^([^/]*/){{{above}}}", "").alias("file"),
         F.col("_metadata.file_block_start").alias("block"),
         F.monotonically_increasing_id().alias("mid"),
     ]

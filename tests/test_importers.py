@@ -472,9 +472,12 @@ def test_a_file_that_spark_would_pass_over_is_refused(tmp_path, name):
 def test_csv_options(tmp_path):
     days = {"date_from": date(2026, 1, 1), "date_to": date(2026, 1, 2)}
     given = {"format": "csv", "path": str(tmp_path), "text_column": "t", **days}
-    with pytest.raises(ConfigError, match="holds no file of --format csv"):
+    with pytest.raises(ConfigError, match="those in it hold no file of --format csv"):
         Options(**given).checked(IngestSettings(), TASKS)
     with pytest.raises(ConfigError, match="--task is missing"):
         Options(**given, label_column="l").checked(IngestSettings(), TASKS)
     with pytest.raises(ConfigError, match="asks no task 'scene' of a conversation"):
         Options(**given, label_column="l", task="scene").checked(IngestSettings(), TASKS)
+    (tmp_path / "date=2026-01-01").mkdir()
+    (tmp_path / "date=2026-01-01" / "a.csv").write_text("t\nhello\n")
+    assert Options(**given).checked(IngestSettings(), TASKS).path == str(tmp_path)

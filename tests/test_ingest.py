@@ -369,6 +369,9 @@ def _csv(folder: Path) -> tuple[dict, Settings]:
     (folder / "csv").mkdir()
     (folder / "csv" / "a.csv").write_text("\n".join(["text,label,n", *CSV_ROWS]))
     (folder / "csv" / "b.csv").write_text('text,label,n\nshort\n"never closed,track,1\nx,track,2\n')
+    inside = folder / "csv" / "n=7"  # as Spark names folders after a column
+    inside.mkdir()
+    (inside / "b.csv").write_text("text,label,n\nshort\nin a folder,,5\n")
     options = {"format": "csv", "path": str(folder / "csv"), "split": "test", **COLUMNS, **JANUARY}
     return options, settings(folder, max_bad_share=1)
 
@@ -438,6 +441,7 @@ def test_csv(spark, formats, tmp_path):
     assert {row for row in formats.bad if "b.csv" in row[0]} == {
         (f"{formats.folder}/csv/b.csv", "b.csv:2", "wrong_type"),
         (f"{formats.folder}/csv/b.csv", "b.csv:3", "wrong_type"),
+        (f"{formats.folder}/csv/n=7/b.csv", "n=7/b.csv:2", "wrong_type"),
     }
     # Rows in another order have the same ids.
     (tmp_path / "c.csv").write_text("\n".join(["text,label,n", *reversed(CSV_ROWS)]))
@@ -467,8 +471,9 @@ def test_delta(spark, formats):
 
 
 def test_nothing_else_came_of_the_three(formats):
-    assert Counter(row["source"] for row in formats.talks.values()) == {"a.csv": 4, "train.json": 1, "tickets": 1}
-    assert (len(formats.images), len(formats.gold), len(formats.bad)) == (3, 3 + 2 + 1, 2 + 2 + 4)
+    sources = {"a.csv": 4, "n=7/b.csv": 1, "train.json": 1, "tickets": 1}
+    assert Counter(row["source"] for row in formats.talks.values()) == sources
+    assert (len(formats.images), len(formats.gold), len(formats.bad)) == (3, 3 + 2 + 1, 3 + 2 + 4)
 
 
 @pytest.mark.slow

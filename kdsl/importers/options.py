@@ -157,9 +157,10 @@ class Options:
         except OSError as error:
             raise ConfigError(f"--input: {self.path} cannot be read ({error.strerror}); check its rights.") from error
         suffixes = SUFFIXES.get(self.format)
-        if suffixes and path.is_dir() and not any(file.name.endswith(suffixes) for file in path.iterdir()):
+        if suffixes and path.is_dir() and not any(file.name.endswith(suffixes) for file in path.rglob("*")):
             raise ConfigError(
-                f"--input: the folder {self.path} holds no file of --format {self.format} ({', '.join(suffixes)})."
+                f"--input: the folder {self.path} and those in it hold no file of --format {self.format} "
+                f"({', '.join(suffixes)}); name another folder, or a file itself."
             )
         return Options(**{**self.__dict__, "path": str(path)})
 
