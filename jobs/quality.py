@@ -62,7 +62,9 @@ def write(
             if name in run.counts:
                 figures[Key(day, "all", name, "")] = plain(run.counts[name] * share, n)
     guessed, doubtful = estimated(estimates, likenesses)
-    figures |= guessed
+    # That there is none is noted as well, of a day of learned items alone: else each run would look for it again.
+    none = {Key(*batch, ESTIMATED, ""): NONE for batch in estimable if batch[0] in {*worked, *missing}}
+    figures |= none | guessed
     # Gold or labels that went away take their figures with them: a figure of no rows is none.
     figures |= {key: NONE for key in before if key not in figures and _goes(key, {*worked, *missing})}
     now = datetime.now(UTC)
