@@ -51,7 +51,7 @@ def evaluate(lake: Lake, settings: Settings, release: Release, split: str) -> di
     """
     from pyspark.sql import functions as F
 
-    gold = unlearned.held_out(lake, release).where(F.col("split") == split)
+    gold = unlearned.held_out(lake, unlearned.learned(lake, release)).where(F.col("split") == split)
     everything = targets(lake, units(release.taxonomy, release.manifest.voters), F.lit(True))
     wanted = (
         everything.join(F.broadcast(gold), ["item_id", "task"])

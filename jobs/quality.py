@@ -33,14 +33,15 @@ def write(
     """
     labels = unlearned.labelled(lake, release, days).persist()
     # What is learned is known by heart: its words are none of them new, and its votes are surer than they would be.
-    others = unlearned.unknown(lake, release, labels)
+    known = unlearned.learned(lake, release)
+    others = unlearned.unknown(labels, known)
     try:
         if retried:
             changed = _changed(labels, retried, run)
             worked = {day: n for day, n in worked.items() if day not in retried or day in changed}
         (figures, before, likenesses), estimates = together(
             lambda: (
-                measured(unlearned.counted(lake, release, labels)),
+                measured(unlearned.counted(lake, known, labels)),
                 stored(lake, release, days),
                 unfamiliar.likenesses(lake, release, others, worked) if worked else {},
             ),

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 def collect(lake: Lake, release: Release, days: Days) -> Content:
     """What the page tells: of the release, and of what it said on those days."""
-    manifest = release.manifest
+    manifest, known = release.manifest, unlearned.learned(lake, release)
     by_task: dict[str, list[Row]] = defaultdict(list)
-    for row in unlearned.counted(lake, release, unlearned.labelled(lake, release, days)):
+    for row in unlearned.counted(lake, known, unlearned.labelled(lake, release, days)):
         by_task[row["task"]].append(row)
-    stored, fired = quality.stored(lake, release, days), report_rules.fired(lake, release, days)
+    stored, fired = quality.stored(lake, release, days), report_rules.fired(lake, release, known, days)
     parts = tuple(_part(release, task, by_task[task], stored, fired) for task in manifest.voters)
     if any(part.asking for part in parts):
         seconds = dear_seconds(lake, release)

@@ -14,19 +14,22 @@ from kdsl.rules.rule import Rule
 from kdsl.rules.sentence import sentence
 
 if TYPE_CHECKING:
-    from pyspark.sql import Row
+    from pyspark.sql import DataFrame, Row
 
 
-def fired(lake: Lake, release: Release, days: Days) -> "list[Row]":
-    """Rows (rule_id, task, label, gold, alone, count) of the rules that fired on those days."""
+def fired(lake: Lake, release: Release, known: "DataFrame", days: Days) -> "list[Row]":
+    """Rows (rule_id, task, label, gold, alone, count) of the rules that fired on those days.
+
+    `gold` is null of items that the release learned from (`known`: see `unlearned.learned`).
+    """
     from pyspark.sql import functions as F
 
     labels = lake.df("labels").where(within(days)).where(F.col("release_id") == release.manifest.release_id)
     each = labels.select("item_id", "task", "label", "decided_by", F.explode("rules_fired.rule_id").alias("rule_id"))
     alone = (F.col("decided_by") == F.col("rule_id")).alias("alone")
-    known = F.broadcast(unlearned.held_out(lake, release))
+    gold = F.broadcast(unlearned.held_out(lake, known))
     return (
-        each.join(known, ["item_id", "task"], "left")
+        each.join(gold, ["item_id", "task"], "left")
         .groupBy("rule_id", "task", "label", "gold", alone)
         .count()
         .collect()

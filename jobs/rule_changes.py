@@ -3,9 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-import pyarrow as pa
-
-from jobs import console, ledger, promotion, registry, rule_edits, rule_views
+from jobs import console, ledger, promotion, registry, rule_edits, rule_views, unlearned
 from jobs.items import targets, units
 from jobs.lake import Lake
 from jobs.seen import seen
@@ -114,8 +112,7 @@ def _learned(lake: Lake, release: Release) -> dict[str, dict[str, Item]]:
     """What is still in the lake of the examples that a release learned from, by task and id."""
     from pyspark.sql import functions as F
 
-    wanted = [{"item_id": item_id, "task": task} for task, ids in release.learned().items() for item_id in ids]
-    known = F.broadcast(lake.spark.createDataFrame(pa.Table.from_pylist(wanted)))
+    known = unlearned.learned(lake, release)
     rows = targets(lake, units(release.taxonomy, release.manifest.voters), F.lit(True)).join(known, ["item_id", "task"])
     found: dict[str, dict[str, Item]] = {}
     for item in items_of(seen(lake, rows, release.manifest.reader_version).toArrow()):

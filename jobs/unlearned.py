@@ -13,15 +13,25 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
 
-def held_out(lake: Lake, release: Release) -> "DataFrame":
-    """Gold rows (item_id, task, gold, split, weight) that the release did not learn from; none picked for doubt.
+def learned(lake: Lake, release: Release) -> "DataFrame":
+    """The items (item_id, task) that the release learned from, small enough to be sent to every worker."""
+    from pyspark.sql import functions as F
+
+    rows = [{"item_id": item_id, "task": task} for task, ids in release.learned().items() for item_id in ids]
+    return F.broadcast(lake.spark.createDataFrame(pa.Table.from_pylist(rows)))
+
+
+def held_out(lake: Lake, known: "DataFrame") -> "DataFrame":
+    """Gold rows (item_id, task, gold, split, weight) that a release did not learn from (`known`: see `learned`).
+
+    None of them was picked for doubt.
 
     `weight` is 1 / probability of one that `sample` drew at random, 1 of any other.
     """
     from pyspark.sql import functions as F
 
     gold = lake.df("gold_labels").select("item_id", "task", F.col("label").alias("gold"), "split")
-    gold = unknown(lake, release, gold)
+    gold = unknown(gold, known)
     if not lake.has("draws"):
         return gold.withColumn("weight", F.lit(1.0))
     drawn = lake.df("draws").select("item_id", "task", "part", "inclusion")
@@ -32,13 +42,9 @@ def held_out(lake: Lake, release: Release) -> "DataFrame":
     )
 
 
-def unknown(lake: Lake, release: Release, rows: "DataFrame") -> "DataFrame":
-    """Those of the rows (with item_id and task) that the release did not learn from."""
-    from pyspark.sql import functions as F
-
-    learned = [{"item_id": item_id, "task": task} for task, ids in release.learned().items() for item_id in ids]
-    known = lake.spark.createDataFrame(pa.Table.from_pylist(learned))
-    return rows.join(F.broadcast(known), ["item_id", "task"], "left_anti")
+def unknown(rows: "DataFrame", known: "DataFrame") -> "DataFrame":
+    """Those of the rows (with item_id and task) that a release did not learn from (`known`: see `learned`)."""
+    return rows.join(known, ["item_id", "task"], "left_anti")
 
 
 def labelled(lake: Lake, release: Release, days: Days) -> "DataFrame":
@@ -74,15 +80,15 @@ def drawn(labels: "DataFrame", most: int) -> "DataFrame":
     return numbered.where(F.col("place") <= most).drop("place")
 
 
-def counted(lake: Lake, release: Release, labels: "DataFrame") -> "list[Row]":
+def counted(lake: Lake, known: "DataFrame", labels: "DataFrame") -> "list[Row]":
     """Rows (event_date, task, gold, label, abstained, failed, weight, count) of `labels` (see `labelled`).
 
-    `gold` is null where there is none, or where the release learned from it.
+    `gold` is null where there is none, or where the release learned from it (`known`: see `learned`).
     """
     from pyspark.sql import functions as F
 
     return (
-        labels.join(F.broadcast(held_out(lake, release)), ["item_id", "task"], "left")
+        labels.join(F.broadcast(held_out(lake, known)), ["item_id", "task"], "left")
         .withColumn("failed", F.col("error_code").isNotNull())
         .groupBy("event_date", "task", "gold", "label", "abstained", "failed", "weight")
         .count()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import psutil
@@ -467,8 +468,10 @@ def test_what_the_release_learned_from_takes_no_part_in_estimates(night: Shop, m
         night, *((name, day, [("user", "where is my parcel", [])]) for name in ("example", "other", "further"))
     )
     learned = night.release.learned()
-    monkeypatch.setattr(Release, "learned", lambda _: learned | {"intent": [*learned["intent"], "example"]})
+    told = Mock(return_value=learned | {"intent": [*learned["intent"], "example"]})
+    monkeypatch.setattr(Release, "learned", told)
     night.label(Days(day, day))
+    told.assert_called_once()  # thousands of ids, which travel to every worker
     looked_at = {row["metric"]: row["n"] for row in night.rows("batch_metrics", f"event_date = '{day}'")}
     assert [looked_at[name] for name in ("rows", "estimated_weighted_f1", "likeness", "input_likeness")] == [3, 2, 2, 2]
 

@@ -207,15 +207,14 @@ def test_a_sample_goes_out_is_labelled_and_comes_back_with_the_right_splits(
                 row["split"],
                 "anna",
             )
-        scored = {
-            (r["item_id"], r["task"]): r["weight"] for r in unlearned.held_out(night.lake, night.release).collect()
-        }
+        gold = unlearned.held_out(night.lake, unlearned.learned(night.lake, night.release))
+        scored = {(r["item_id"], r["task"]): r["weight"] for r in gold.collect()}
         for row in usable:
             key = row["item_id"], row["task"]
             assert scored.get(key) == (pytest.approx(1 / row["inclusion"]) if row["picked"] == "random" else None)
         cells = Counter(
             (row["gold"], given[row["item_id"], row["task"]], row["weight"])
-            for row in unlearned.held_out(night.lake, night.release).where("split = 'test'").collect()
+            for row in gold.where("split = 'test'").collect()
             if row["task"] == "intent"
         )
         assert len({weight for _, _, weight in cells}) > 1
