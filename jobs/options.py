@@ -76,6 +76,9 @@ def write(option: str, file: Path, text: str) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(
-            f"{option}: {file} cannot be written ({error.strerror}); name a file in a folder you own."
-        ) from error
+        raise unwritable(option, file, error) from error
+
+
+def unwritable(option: str, file: Path, error: OSError) -> ConfigError:
+    """What to say of a file that an option named and that cannot be written."""
+    return ConfigError(f"{option}: {file} cannot be written ({error.strerror}); name a file in a folder you own.")

@@ -5,7 +5,7 @@ from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs import console
+from jobs import console, options
 from jobs.lake import Lake
 from kdsl import child
 from kdsl.config import Settings
@@ -68,12 +68,7 @@ def show(lake: Lake, settings: Settings, release: Release, args: argparse.Namesp
 def export(lake: Lake, settings: Settings, release: Release, args: argparse.Namespace) -> None:  # noqa: ARG001 - every action's form
     """Write the rules of all tasks, banned ones too, into one file."""
     rules, file = whole(release), Path(args.file)
-    try:
-        file.write_text(rules.to_json() if file.suffix == ".json" else rules.to_yaml(), encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"FILE: {file} cannot be written ({error.strerror}); name one in a folder you own."
-        ) from error
+    options.write("FILE", file, rules.to_json() if file.suffix == ".json" else rules.to_yaml())
     console.say(f"{len(rules)} rules of {release.manifest.release_id} in {file}")
 
 

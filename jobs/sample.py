@@ -88,7 +88,7 @@ def draw(
             try:
                 sample_file.write(out, chosen, release.taxonomy)
             except OSError as error:
-                raise ConfigError(f"--out: {out} cannot be written ({error.strerror}); name one you own.") from error
+                raise options.unwritable("--out", out, error) from error
             try:
                 draws.note(lake, release, chosen, draws.draw_of(picked, earlier, days))
             except BaseException:

@@ -283,7 +283,10 @@ def test_ctrl_c_in_fit_gives_a_release_of_its_own_that_nothing_takes_for_whole(
             "'typo' is no label of task intent; its labels: where_is_my_order, cancel_order",
         ),
         (("list", "--label", "typo"), "'typo' is no label of taxonomy"),
-        (("export", "/no/such/folder/r.yaml"), "cannot be written"),
+        (
+            ("export", "/dev/null/r.yaml"),
+            "FILE: /dev/null/r.yaml cannot be written .*; name a file in a folder you own",
+        ),
         (("diff", "rel-none"), "there is no .*rel-none"),
     ],
     ids=str,
