@@ -1,6 +1,6 @@
 """Read the pictures that were never read: OCR on executors, committed in chunks, each picture once ever."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING
@@ -16,6 +16,10 @@ from udfs.perceive import READ, read_pictures
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+Place = tuple[date, str]
+"""Event date and id of a picture."""
+TRIED = 3  # places at which one picture is looked for: one that is kept by path may be gone from the first alone
+
 
 def perceive(lake: Lake, settings: Settings, reader: ReaderSettings, pictures: "DataFrame", run: Run) -> bool:
     """Fill `image_features` for `pictures` (see `jobs.items.shown`); whether there are any.
@@ -28,15 +32,15 @@ def perceive(lake: Lake, settings: Settings, reader: ReaderSettings, pictures: "
     version = reader_version(reader)
     known = lake.df("image_features").where(F.col("reader_version") == version).select("sha256").distinct()
     there = pictures.where(F.col("sha256").isNotNull())
-    distinct = there.groupBy("sha256").agg(F.min(F.struct("event_date", "image_id")).alias("first"))
-    wanted = distinct.join(known.withColumn("known", F.lit(True)), "sha256", "left")
-    rows = wanted.select("first.event_date", "first.image_id", "known").collect()
-    todo = sorted((row["event_date"], row["image_id"]) for row in rows if not row["known"])
+    places = F.slice(F.array_sort(F.collect_set(F.struct("event_date", "image_id"))), 1, TRIED)
+    distinct = there.groupBy("sha256").agg(places.alias("places"))
+    rows = distinct.join(known.withColumn("known", F.lit(True)), "sha256", "left").collect()
+    todo = sorted(([*map(tuple, row["places"])], row["sha256"]) for row in rows if not row["known"])
     run.count("pictures_cached", len(rows) - len(todo))
     lost = 0
     for begin in range(0, len(todo), settings.label.perceive_chunk):
         chunk = todo[begin : begin + settings.label.perceive_chunk]
-        read = _read_chunk(lake, settings, reader, chunk, run)
+        read = len(chunk) - len(_missing(lake, settings, reader, chunk, run))
         run.count("pictures_read", read)
         lost += len(chunk) - read
         if len(todo) > settings.label.perceive_chunk:
@@ -71,8 +75,19 @@ def perceived(
         pictures.unpersist()
 
 
-def _read_chunk(lake: Lake, settings: Settings, reader: ReaderSettings, chunk: list[tuple[date, str]], run: Run) -> int:
-    """How many of the pictures were there."""
+def _missing(
+    lake: Lake, settings: Settings, reader: ReaderSettings, chunk: Sequence[tuple[list[Place], str]], run: Run
+) -> set[str]:
+    """Read the pictures of a chunk; the hashes of those that are at none of their places."""
+    missing = {sha256 for _, sha256 in chunk}
+    for nth in range(TRIED):
+        keys = [places[nth] for places, sha256 in chunk if sha256 in missing and nth < len(places)]
+        missing -= _read_chunk(lake, settings, reader, keys, run) if keys else set()
+    return missing
+
+
+def _read_chunk(lake: Lake, settings: Settings, reader: ReaderSettings, chunk: Sequence[Place], run: Run) -> set[str]:
+    """Read the pictures at those places; the hashes of those that were there."""
     from pyspark.sql import functions as F
     from pyspark.sql.pandas.types import from_arrow_schema
 
@@ -91,14 +106,14 @@ def _read_chunk(lake: Lake, settings: Settings, reader: ReaderSettings, chunk: l
     # No coalesce: it would pull the reading itself into one task.
     stamped = read.withColumn("run_id", F.lit(run.run_id)).repartition(1 + len(chunk) // 10_000).persist()
     try:
-        if found := stamped.count():  # to append none would still add a version
+        if found := {row["sha256"] for row in stamped.select("sha256").collect()}:  # none would still add a version
             lake.append("image_features", stamped)
         return found
     finally:
         stamped.unpersist()
 
 
-def _span(image_ids: list[str]) -> "Column":
+def _span(image_ids: Sequence[str]) -> "Column":
     """Ids between the chunk's first and last: lets Delta and Parquet skip files and row groups with pictures inside."""
     from pyspark.sql import functions as F
 

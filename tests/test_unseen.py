@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from jobs import perceive as perceive_job
 from kdsl.arrow import ITEM, item_of
 from kdsl.config import ReaderSettings
 from kdsl.dialogue import Item, Line, Picture, Turn
@@ -75,6 +76,23 @@ def test_nothing_is_kept_of_a_picture_that_is_not_the_one_that_came_in(
     assert [(row["sha256"], row["error_code"]) for row in found] == [(sha256(CONTENT), None), ("in-the-lake", None)]
     small = perceive.read_pictures(ReaderSettings(), str(root), len(CONTENT) - 1)
     assert not list(small(iter([pa.RecordBatch.from_pylist(rows[:1])])))  # no such file came in
+
+
+def test_a_picture_that_is_gone_from_one_place_is_read_at_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was looked for where it was sent first, in every night."""
+    there = {"second": "moved", "only": "fine"}
+    asked: list[list[str]] = []
+
+    def read(_lake: Any, _settings: Any, _reader: Any, keys: list[tuple[date, str]], _run: Any) -> set[str]:
+        asked.append([name for _, name in keys])
+        return {there[name] for _, name in keys if name in there}
+
+    monkeypatch.setattr(perceive_job, "_read_chunk", read)
+    day = date(2026, 1, 5)
+    sent = {"moved": ["first", "second", "third"], "fine": ["only"], "lost": ["gone"]}
+    chunk = [([(day, name) for name in names], sha256) for sha256, names in sent.items()]
+    assert perceive_job._missing(*[None] * 3, chunk, None) == {"lost"}
+    assert asked == [["first", "only", "gone"], ["second"]]
 
 
 def test_the_hash_of_what_was_seen_tells_which_pictures_were_not() -> None:
