@@ -45,13 +45,24 @@ class Merge:
         self.lake = lake
         self.good = good
         self.stamp = stamp
-        self.versions = {kind: max(0, lake.version(table)) for kind, table in _TABLE.items()}  # before it is read
+        self.removed = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.versions = {kind: max(0, self.lake.version(table)) for kind, table in _TABLE.items()}  # before it is read
         self.compared = {kind: self._compare(kind) for kind in _TABLE}
         self.changes = {kind: Change() for kind in _TABLE}
-        self.removed = 0
 
     def look(self) -> None:
         """Fill `changes`: one pass over ids, dates and hashes, no content."""
+        self._count()
+        moved = [kind for kind, change in self.changes.items() if change.counts[_MOVED]]
+        # Ids on two dates: an ingest that ran beside another was killed before it had settled that.
+        if sum(map(self._leave_one_date, moved)):
+            self._begin()
+            self._count()
+
+    def _count(self) -> None:
         from pyspark.sql import functions as F
 
         both = self.compared[CONVERSATION].unionByName(self.compared[IMAGE])
@@ -69,9 +80,8 @@ class Merge:
     def forget(self) -> None:
         """Delete the labels of what moves to another date, and pictures that changed conversations hold no more."""
         self._forget_moved()
-        if not self.changes[CONVERSATION].changed or not self.lake.has("images"):
-            return
-        self.removed = orphans.drop_items(self.lake, _TABLE[IMAGE], self._orphans())
+        if self.changes[CONVERSATION].changed and self.lake.has("images"):
+            self.removed = orphans.drop_items(self.lake, _TABLE[IMAGE], self._orphans())
 
     def _forget_moved(self) -> None:
         for kind, change in self.changes.items():
@@ -84,8 +94,11 @@ class Merge:
             if self.changes[kind].differing:
                 self.lake.upsert(_TABLE[kind], self._rows(kind), self.changes[kind].dates, fresh=True)
                 if self.lake.version(_TABLE[kind]) > self.versions[kind] + 1:  # another ingest wrote meanwhile
-                    orphans.drop_earlier(self.lake, _TABLE[kind], self.good.where(f"kind = '{kind}'").select("id"))
+                    self._leave_one_date(kind)
         self._forget_moved()
+
+    def _leave_one_date(self, kind: str) -> int:
+        return orphans.leave_one_date(self.lake, _TABLE[kind], self.good.where(f"kind = '{kind}'").select("id"))
 
     def write_gold(self) -> None:
         """Merge gold labels."""
@@ -130,17 +143,8 @@ class Merge:
         return rows.select(named, "conversation_id", "event_date", hashed, "content", "path", source, stamp)
 
     def _orphans(self) -> "DataFrame":
-        from pyspark.sql import functions as F
-
-        changed = self.compared[CONVERSATION].where(F.col("state").isin(_UPDATED, _MOVED))
-        changed = changed.select(F.col("id").alias("conversation_id"))
-        staged = self.good.where(F.col("kind") == IMAGE).select(F.col("id").alias("image_id"))
+        changed = self.compared[CONVERSATION].where(f"state IN ('{_UPDATED}', '{_MOVED}')")
+        changed = changed.selectExpr("id AS conversation_id")
         others = self.lake.df("conversations").join(changed, "conversation_id", "left_anti")
-        shared = others.select(F.explode(F.flatten("turns.image_ids")).alias("image_id"))
-        stored = self.lake.df("images").select("image_id", "conversation_id", "event_date")
-        return (
-            stored.join(changed, "conversation_id", "left_semi")
-            .join(staged, "image_id", "left_anti")
-            .join(shared, "image_id", "left_anti")
-            .select(F.col("image_id").alias("id"), "event_date")
-        )
+        staged = self.good.where(f"kind = '{IMAGE}'").select("id")
+        return orphans.unnamed(self.lake, changed, others).join(staged, "id", "left_anti")

@@ -79,7 +79,7 @@ def label(
         with run.stage("measure"):
             # A label may have lost its item before this run, or meanwhile.
             if any(at.orphans for at in found) or _ingested_since(lake, run):
-                orphans.drop(lake, release, within(days), run)
+                orphans.drop(lake, release, within(days), into, run)
             if whole and into == "labels":
                 retried = {at.event_date for at in found if at.pending == at.again}
                 doubtful = quality.write(lake, release, days, run, counts, retried=retried)

@@ -478,6 +478,27 @@ def test_csv_options(tmp_path):
         Options(**given, label_column="l").checked(IngestSettings(), TASKS)
     with pytest.raises(ConfigError, match="asks no task 'scene' of a conversation"):
         Options(**given, label_column="l", task="scene").checked(IngestSettings(), TASKS)
-    (tmp_path / "date=2026-01-01").mkdir()
-    (tmp_path / "date=2026-01-01" / "a.csv").write_text("t\nhello\n")
-    assert Options(**given).checked(IngestSettings(), TASKS).path == str(tmp_path)
+    for passed in (".hid", "_temporary", "loop"):  # Spark reads none of them
+        (tmp_path / passed).symlink_to(tmp_path) if passed == "loop" else (tmp_path / passed).mkdir()
+        if passed != "loop":
+            (tmp_path / passed / "a.csv").write_text("t\nhello\n")
+    (tmp_path / "_late.csv").write_text("t\nhello\n")
+    with pytest.raises(ConfigError, match="those in it hold no file of --format csv"):
+        Options(**given).checked(IngestSettings(), TASKS)
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_folder_of_the_inputs_folder_is_read(tmp_path, linked):
+    whole, day = tmp_path / "in", tmp_path / ("elsewhere" if linked else "in/date=2026-01-01")
+    whole.mkdir()
+    day.mkdir()
+    (day / "a.jsonl").write_text("{}\n")
+    if linked:
+        (whole / "latest").symlink_to(day)
+    assert Options("jsonl", str(whole), "train").checked(IngestSettings(), TASKS).path == str(whole)
+
+
+def test_a_file_right_below_the_root_lies_in_a_folder():
+    assert Options("jsonl", "/day.jsonl", "train").folder() == "/"
+    assert Options("jsonl", "day.jsonl", "train").folder() == str(Path.cwd())
+    assert Options("jsonl", "s3a://lake/day.jsonl", "train").folder() == "s3a://lake"

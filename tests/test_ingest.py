@@ -10,6 +10,7 @@ from functools import reduce
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pyarrow as pa
 import pytest
@@ -290,10 +291,12 @@ def test_updates_moves_and_what_is_no_longer_there(spark, shop, monkeypatch, cap
     assert "2 conversations updated, 1 moved to another date" in capsys.readouterr().out
 
 
-def test_ingests_at_once_leave_an_id_one_date(spark, shop):
+def test_ingests_at_once_leave_an_id_one_date(spark, shop, monkeypatch):
     def begun(hour: int, **days: date) -> ingest_merge.Merge:
+        kinds = {name: "image" if name.startswith("p") else "conversation" for name in days}
         rows = [
-            {"kind": "conversation", "id": name, "event_date": day, "turns": [], "hash": "h", "file": "f"}
+            {"kind": kinds[name], "id": name, "event_date": day, "turns": [], "hash": "h", "file": "f"}
+            | ({"conversation_id": "x", "path": "p.png"} if kinds[name] == "image" else {})
             for name, day in days.items()
         ]
         frame = spark.createDataFrame(pa.Table.from_pylist(rows, SCHEMA))
@@ -301,14 +304,25 @@ def test_ingests_at_once_leave_an_id_one_date(spark, shop):
         merge.look()
         return merge
 
+    def dated(*names: str) -> list[tuple[str, date]]:
+        rows = shop.lake.df("conversations").where(F.col("conversation_id").isin(*names))
+        return sorted(map(tuple, rows.select("conversation_id", "event_date").collect()))
+
     shop.lake.append("labels", spark.createDataFrame([label("x", "intent", DAY)], TABLES["labels"].columns))
-    at_once = begun(1, x=DAY), begun(3, x=LATER, y=LATER), begun(2, y=DAY)
-    for merge in at_once:
+    at_once = begun(1, x=DAY, px=DAY), begun(3, x=LATER, y=LATER), begun(2, y=DAY, z=DAY), begun(4, z=LATER)
+    for merge in at_once[:3]:
         merge.write()
-    ids = F.col("conversation_id").isin("x", "y")
-    kept = shop.lake.df("conversations").where(ids).select("conversation_id", "event_date").collect()
-    assert sorted(map(tuple, kept)) == [("x", LATER), ("y", LATER)]  # whoever wrote last
+    assert dated("x", "y") == [("x", LATER), ("y", LATER)]  # whoever wrote last
     assert ("x",) not in rows_of(shop.lake, "labels", "item_id")
+    assert ("px",) not in rows_of(shop.lake, "images", "image_id")  # a picture that the dialogue had where it went
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(ingest_merge.orphans, "leave_one_date", Mock(side_effect=KeyboardInterrupt))
+        at_once[3].write()
+    assert dated("z") == [("z", DAY), ("z", LATER)]
+    again = begun(5, z=LATER)
+    again.write()
+    assert dated("z") == [("z", LATER)]
+    assert again.changes["conversation"].counts == {"new": 0, "updated": 0, "moved": 0, "same": 1}
 
 
 def test_too_much_bad_input_writes_only_quarantine(spark, tmp_path):

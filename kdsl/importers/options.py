@@ -1,5 +1,6 @@
 """What `ingest` is asked for, checked as a whole before anything is read."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -98,7 +99,8 @@ class Options:
     def folder(self) -> str:
         """The folder in which the input lies, or that it is; absolute unless it is a URI."""
         path = self.path if "://" in self.path else str(Path(self.path).absolute())
-        return path.rstrip("/") if self.format != "delta" and self.is_folder() else path.rstrip("/").rpartition("/")[0]
+        whole = self.format != "delta" and self.is_folder()
+        return (path.rstrip("/") if whole else path.rstrip("/").rpartition("/")[0]) or "/"
 
     def summary(self) -> Mapping[str, Any]:
         """For the table `runs`: what was given."""
@@ -157,12 +159,27 @@ class Options:
         except OSError as error:
             raise ConfigError(f"--input: {self.path} cannot be read ({error.strerror}); check its rights.") from error
         suffixes = SUFFIXES.get(self.format)
-        if suffixes and path.is_dir() and not any(file.name.endswith(suffixes) for file in path.rglob("*")):
+        if suffixes and path.is_dir() and not any(name.endswith(suffixes) for name in _read_by_spark(path)):
             raise ConfigError(
                 f"--input: the folder {self.path} and those in it hold no file of --format {self.format} "
                 f"({', '.join(suffixes)}); name another folder, or a file itself."
             )
         return Options(**{**self.__dict__, "path": str(path)})
+
+
+def _read_by_spark(folder: Path) -> Iterator[str]:
+    """Names of the files in a folder and in those below it, links followed, but for what Spark passes over."""
+    passed: set[str] = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        passed.add(os.path.realpath(place))
+        folders[:] = [
+            name for name in folders if _seen(name) and os.path.realpath(os.path.join(place, name)) not in passed
+        ]
+        yield from filter(_seen, files)
+
+
+def _seen(name: str) -> bool:
+    return not name.startswith(".") and (not name.startswith("_") or "=" in name)
 
 
 def _lacking(taxonomy: Taxonomy, task: str, unit: str, option: str) -> Iterator[str]:
