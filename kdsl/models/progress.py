@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 LEARNING = 2  # another number where the same settings and examples lead to another adapter than before
-_FIELDS = ("step", "best_step", "best_score", "best_likelihood", "misses", "ended", "losses", "curve")
+_FIELDS = ("step", "best_step", "best_score", "best_likelihood", "misses", "ended", "losses", "curve", "codes")
 
 
 @dataclass
@@ -33,6 +33,7 @@ class State:
     ended: bool = False
     losses: list[float] = field(default_factory=list)  # of the steps since the last point of the curve
     curve: list[Progress] = field(default_factory=list)
+    codes: dict[str, list[str]] = field(default_factory=dict)  # of labels, by task, where they were chosen
     best: "dict[str, torch.Tensor]" = field(default_factory=dict)
     moments: "dict[str, torch.Tensor]" = field(default_factory=dict)
 

@@ -14,6 +14,7 @@ from kdsl.metrics import weighted_f1
 from kdsl.models import adapter, prefix, progress, sight, verbalizer
 from kdsl.models.averaged import Mean
 from kdsl.models.batching import Encoded, collate
+from kdsl.models.codes import named
 from kdsl.models.lessons import Course, Lesson, Shown
 from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings
@@ -141,7 +142,11 @@ class Tuning:
         return found | self.mean.state()
 
     def restore(self, state: State) -> None:
-        """Go on from a saved state; a fresh one changes nothing."""
+        """Go on from a saved state; a fresh one changes nothing, and learns which codes were chosen."""
+        chosen, tokenizer = self.scorer.verbalizers, self.scorer.loaded.tokenizer
+        # Chosen anew they could differ where two are nearly as good: on a GPU no two runs round alike.
+        chosen |= {task: named(tokenizer, texts) for task, texts in state.codes.items()}
+        state.codes = {task: [code.text for code in codes] for task, codes in chosen.items()}
         now = {name.removeprefix("now/"): value for name, value in state.moments.items() if name.startswith("now/")}
         if not now:
             return

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -12,7 +13,7 @@ from kdsl.demo.miniature.screens import kinds
 from kdsl.demo.miniature.shots import shot
 from kdsl.dialogue import Item, Picture, Turn
 from kdsl.errors import ReleaseError
-from kdsl.models import mllm_voter, verbalizer
+from kdsl.models import mllm_voter, progress, verbalizer
 from kdsl.models.apart import Order, learn
 from kdsl.models.codes import codes, named
 from kdsl.models.lessons import Lesson
@@ -20,6 +21,8 @@ from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings, MllmSettings
 from kdsl.models.model_settings import ModelSettings
 from kdsl.models.prepared import prepared
+from kdsl.models.progress import State
+from kdsl.models.tuning import Tuning
 from kdsl.taxonomy import Task
 
 LORA = LoraSettings(rank=4, alpha=8, rate=1e-2, steps=8, rows=4, held_out=0.0, save_every=4)
@@ -111,6 +114,19 @@ def test_a_voter_keeps_the_codes_that_it_learned_with(asked, intent, tmp_path, r
         np.testing.assert_allclose(votes[on_hold_out], made.heard.log_probs[on_hold_out], atol=1e-4)
     voter.save(tmp_path / "w")
     assert (tmp_path / "w" / "mllm.json").read_bytes() == (tmp_path / "v" / "mllm.json").read_bytes()
+
+
+def test_a_run_that_was_killed_goes_on_with_its_codes(asked, intent, tmp_path):
+    order, told = asked
+    lesson = Lesson(intent, order.items, order.gold, order.groups, {})
+    first = Tuning(Scorer.load(told.model), [lesson], LORA, 1)
+    first.restore(state := State())
+    chosen = first.scorer.verbalizers["intent"]
+    assert state.codes == {"intent": [code.text for code in chosen]}
+    progress.save(tmp_path, "run", replace(state, codes={"intent": [code.text for code in chosen[::-1]]}), {})
+    again = Tuning(Scorer.load(told.model), [lesson], LORA, 1)
+    again.restore(progress.latest(tmp_path, "run"))
+    assert again.scorer.plan(intent).codes == chosen[::-1]
 
 
 def test_listed_labels_keep_the_first_codes(asked, intent, tmp_path):
