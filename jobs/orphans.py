@@ -18,18 +18,23 @@ SAID = ("labels", "shadow_labels")  # tables of what releases say of items
 _SAME = "t.{} = s.id AND t.event_date = s.event_date"
 
 
-def drop(lake: Lake, release: Release, days: "Column", table: str, run: Run) -> None:
-    """Take labels of items that are no longer there on that date out of `table`: removed, or moved during a night."""
+def drop(lake: Lake, release: Release, days: "Column", into: str, run: Run) -> None:
+    """Take out labels of items that are no longer there on that date: removed, or moved while a night was running.
+
+    Out of `into` and, where that is `labels`, of shadows too; another release's tasks say nothing of labels.
+    """
     from pyspark.sql import functions as F
 
     tasks = units(release.taxonomy, release.manifest.voters)
     key = ["item_id", "task", "event_date"]
-    stored = lake.df(table).where(days).where(F.col("task").isin(list(tasks))).select(*key)
-    gone = stored.join(targets(lake, tasks, days).select(*key), key, "left_anti")
-    run.count("orphans", gone.count())
-    if run.counts["orphans"]:
-        same = " AND ".join(f"t.{column} = s.{column}" for column in key)
-        lake.remove(table, gone, same)
+    for table in filter(lake.has, SAID if into == "labels" else (into,)):
+        stored = lake.df(table).where(days).where(F.col("task").isin(list(tasks))).select(*key)
+        gone = stored.join(targets(lake, tasks, days).select(*key), key, "left_anti")
+        found = gone.count()
+        run.count("orphans", found)
+        if found:
+            same = " AND ".join(f"t.{column} = s.{column}" for column in key)
+            lake.remove(table, gone, same)
 
 
 def drop_moved(lake: Lake, items: "DataFrame", dates: Collection[date]) -> None:
