@@ -131,7 +131,8 @@ def ingest(
 def _quarantine(lake: Lake, staged: Staged, options: Options, run: Run) -> None:
     from pyspark.sql import functions as F
 
-    source = F.concat(F.lit(options.folder() + "/"), "file").alias("source")  # files of one name lie in many folders
+    folder = options.folder().rstrip("/") + "/"
+    source = F.concat(F.lit(folder), "file").alias("source")  # files of one name lie in many folders
     rows = staged.bad.groupBy(source, "row_key", "error_code").agg(F.min("message").alias("message"))
     stamped = rows.select("*", F.lit(run.run_id).alias("run_id"), F.lit(run.started_at).alias("quarantined_at"))
     lake.upsert("quarantine", stamped)
