@@ -47,7 +47,7 @@ def text_fields(item: Item) -> dict[str, str]:
     """The text fields of an item, each normalised, keys in the order of `TEXT_FIELDS`."""
     user = [_words(turn.text) for turn in item.turns if turn.speaker == "user"]
     agent = [_words(turn.text) for turn in item.turns if turn.speaker == "agent"]
-    lines = [line for picture in item.pictures for line in picture.lines]
+    lines = _lines(item.pictures)
     raw = {
         "last_user": next((text for text in reversed(user) if text), ""),
         "user": "\n".join(user),
@@ -63,7 +63,7 @@ def text_fields(item: Item) -> dict[str, str]:
 
 def numbers(item: Item) -> dict[str, float]:
     """The numbers of an item, keys in the order of `NUMBERS`."""
-    lines = [line for picture in item.pictures for line in picture.lines]
+    lines = _lines(item.pictures)
     text = "".join(line.text for line in lines)
     first: Picture | None = item.pictures[0] if item.pictures else None
     return {
@@ -100,8 +100,12 @@ def has_anything(item: Item) -> bool:
     return any(_words(turn.text) for turn in item.turns) or any(p.lines or not p.error_code for p in item.pictures)
 
 
+def _lines(pictures: Sequence[Picture]) -> list[Line]:
+    return [line for picture in pictures for line in picture.lines]
+
+
 def _layout(pictures: Sequence[Picture]) -> dict[str, float]:
-    lines = [line for picture in pictures for line in picture.lines]
+    lines = _lines(pictures)
     if not lines:
         return dict.fromkeys(NUMBERS[NUMBERS.index("text_area") :], math.nan)
     # Boxes are shares of width and height; pictures of one dialogue differ in how these go together.

@@ -478,10 +478,10 @@ def test_csv_options(tmp_path):
         Options(**given, label_column="l").checked(IngestSettings(), TASKS)
     with pytest.raises(ConfigError, match="asks no task 'scene' of a conversation"):
         Options(**given, label_column="l", task="scene").checked(IngestSettings(), TASKS)
-    for passed in (".hid", "_temporary", "loop"):  # Spark reads none of them
-        (tmp_path / passed).symlink_to(tmp_path) if passed == "loop" else (tmp_path / passed).mkdir()
-        if passed != "loop":
-            (tmp_path / passed / "a.csv").write_text("t\nhello\n")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    for passed in (".hid", "_temporary"):  # Spark reads none of them
+        (tmp_path / passed).mkdir()
+        (tmp_path / passed / "a.csv").write_text("t\nhello\n")
     (tmp_path / "_late.csv").write_text("t\nhello\n")
     with pytest.raises(ConfigError, match="those in it hold no file of --format csv"):
         Options(**given).checked(IngestSettings(), TASKS)

@@ -23,9 +23,11 @@ def choose(scorer: Scorer, course: Course) -> None:
 
     Codes that are there stay, and so do the first ones where the tokenizer keeps fewer whole than there are labels.
     """
+    if course.task.name in scorer.verbalizers:
+        return
     n = len(course.task.labels)
     candidates = whole(scorer.loaded.tokenizer, max(CANDIDATES, n))
-    if course.task.name in scorer.verbalizers or len(candidates) < n:
+    if len(candidates) < n:
         return
     items = [item for own in course.by_label.values() for item in own]
     gold = [label for label, own in course.by_label.items() for _ in own]
