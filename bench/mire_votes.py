@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bench import imported, mire
 from kdsl.config import ReaderSettings
+from kdsl.dialogue import Item
 from kdsl.folds import group_keys
 from kdsl.fusion import held_out as votes
 from kdsl.fusion.held_out import HeldOut, held_out
@@ -21,16 +22,21 @@ def held(folder: Path, cache: Path, name: str) -> HeldOut:
     file = cache / f"held_out-{name}-{key(folder)}.npz"
     if file.is_file():
         return votes.load(file)
-    found = mire.records(folder)
-    pictures, _ = mire.read(folder, mire.names(found, name), Reader(ReaderSettings(), threads=1), cache)
-    items, gold = mire.examples(found, name, pictures)
-    groups, task = group_keys(items), mire.task(name)
-    made = held_out(task.label_names, [item.item_id for item in items], gold, groups, {})
+    found, gold = examples(folder, cache, name)
+    groups, task = group_keys(found), mire.task(name)
+    made = held_out(task.label_names, [item.item_id for item in found], gold, groups, {})
     for voter in VOTERS:
-        heard = hear(kind(voter), task, items, gold, folds=FOLDS, seed=SEED, groups=groups)
+        heard = hear(kind(voter), task, found, gold, folds=FOLDS, seed=SEED, groups=groups)
         made = made.with_voter(voter, heard.log_probs, heard.asked, heard.facts)
     made.save(file)
     return made
+
+
+def examples(folder: Path, cache: Path, name: str) -> tuple[list[Item], list[str]]:
+    """The items that have votes, in their order, and their gold labels."""
+    found = mire.records(folder)
+    pictures, _ = mire.read(folder, mire.names(found, name), Reader(ReaderSettings(), threads=1), cache)
+    return mire.examples(found, name, pictures)
 
 
 def key(folder: Path) -> str:

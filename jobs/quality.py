@@ -39,19 +39,19 @@ def write(
         if retried:
             changed = _changed(labels, retried, run)
             worked = {day: n for day, n in worked.items() if day not in retried or day in changed}
-        (figures, before, likenesses), estimates = together(
+        (figures, before, likenesses), heard = together(
             lambda: (
                 measured(unlearned.counted(lake, known, labels)),
                 stored(lake, release, days),
                 unfamiliar.likenesses(lake, release, others, worked) if worked else {},
             ),
-            lambda: unlabelled.estimates(lake, release, others, worked) if worked else {},
+            lambda: unlabelled.heard(lake, release, others, worked) if worked else {},
         )
         estimable = {(key.event_date, key.task) for key in figures if key.metric == "rows"}
         missing = {day for day, task in estimable if Key(day, task, ESTIMATED, "") not in before} - set(worked)
         if missing:
             likenesses |= unfamiliar.likenesses(lake, release, others, missing)
-            estimates |= unlabelled.estimates(lake, release, others, missing)
+            heard |= unlabelled.heard(lake, release, others, missing)
     finally:
         labels.unpersist()
     total = sum(worked.values())
@@ -62,7 +62,7 @@ def write(
         for name in ("pictures_read", "pictures_cached"):
             if name in run.counts:
                 figures[Key(day, "all", name, "")] = plain(run.counts[name] * share, n)
-    guessed, doubtful = estimated(estimates, likenesses)
+    guessed, doubtful = estimated(unlabelled.estimates(release, heard, likenesses), likenesses)
     # That there is none is noted as well, of a day of learned items alone: else each run would look for it again.
     none = {Key(*batch, ESTIMATED, ""): NONE for batch in estimable if batch[0] in {*worked, *missing}}
     figures |= none | guessed

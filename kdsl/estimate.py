@@ -10,8 +10,11 @@
    accuracy and what F1 lies above or below it, are trusted each by itself: the first hangs on how many of so few
    examples happen to be right, the second hardly does. The whole spread widens the interval: the posteriors were
    calibrated on those few examples too, so they are off by about as much as others of their number would tell.
+4. Where a greater share of tonight's words is new than the examples have it (`kdsl.inputs.unknown`), between none and
+   all of the answers in that share are wrong: half of it goes off, and the interval is as much wider as such a share
+   may matter more or less (a uniform distribution). The examples share wordings with each other that a night has not.
 
-What this cannot see are rows of a kind that no example is like; `drift` looks for those by their scores, and
+What this cannot see are other rows of a kind that no example is like; `drift` looks for those by their scores, and
 `kdsl.inputs` by what they are made of.
 """
 
@@ -84,7 +87,13 @@ def load(file: Path) -> Reference:
 
 
 def estimate(
-    reference: Reference, log_probs: LogProbs, label: Labels, *, seed: int, rows: int | None = None
+    reference: Reference,
+    log_probs: LogProbs,
+    label: Labels,
+    *,
+    seed: int,
+    rows: int | None = None,
+    unknown: float = 0.0,
 ) -> Estimate:
     """Weighted F1 of a batch, with a 95 % interval for the error of calibration and the spread over rows.
 
@@ -94,6 +103,7 @@ def estimate(
         label: label index (n,) that the release gave; -1: none, for doubt, silence or a fault, which counts as wrong.
         seed: of the draws.
         rows: size of the batch, where `label` is a sample of it.
+        unknown: by so much is a greater share of the words new than the examples have it, 0 to 1.
     """
     n = len(label)
     if not n or not len(reference.gold):
@@ -107,8 +117,10 @@ def estimate(
     errors = _errors(reference, _posteriors(temper(reference.log_probs), known) * ratio, ratio, dice)
     trust = CALIBRATION_SPREAD**2 / (CALIBRATION_SPREAD**2 + _variance(errors))
     unseen = (CALIBRATION_SPREAD**2 * (1 - trust)).sum()
-    spread = np.sqrt(_variance(errors.sum(axis=0)) + unseen + possible.var())
-    value = float(np.clip(possible.mean() + trust @ errors.mean(axis=(1, 2)), 0.0, 1.0))
+    familiar = possible.mean() + trust @ errors.mean(axis=(1, 2))
+    lost = unknown * familiar  # if every answer in that share is wrong
+    spread = np.sqrt(_variance(errors.sum(axis=0)) + unseen + possible.var() + lost**2 / 12)
+    value = float(np.clip(familiar - lost / 2, 0.0, 1.0))
     return Estimate(value, float(max(0.0, value - 1.96 * spread)), float(min(1.0, value + 1.96 * spread)), rows or n)
 
 

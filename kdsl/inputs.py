@@ -38,12 +38,18 @@ _WRITTEN_WITHOUT_SPACES = re.compile("[\u2e80-\u9fff\uf900-\ufaff\u3040-\u30ff]"
 
 @dataclass(frozen=True)
 class Shift:
-    """One number of the items that is not as it was: its name, its means before and tonight, and the probability."""
+    """One number of the items that is not as it was: its name, its means before and tonight, and the probability.
+
+    The means are over the items that have such a number, tonight the share `having` of all; `error` is the standard
+    error of their difference.
+    """
 
     name: str
     before: float
     tonight: float
     likeness: float
+    error: float
+    having: float
 
     def __str__(self) -> str:
         return f"{self.name}, {self.tonight:.3g} on average where the examples have {self.before:.3g}"
@@ -95,8 +101,10 @@ class Inputs:
             ways = [one] if self.own is None or column >= len(FIELDS) else [one, self.own[:, column]]
             likely = [likeness(way[there], weights[there], other[here]) for way in ways]
             nearest = ways[int(np.argmax(likely))]
-            mean = float(np.average(nearest[there], weights=weights[there]))
-            found.append(Shift(name, mean, float(other[here].mean()), max(likely)))
+            mean, squared = _mean(nearest[there], weights[there])
+            here_mean, here_squared = _mean(other[here], np.ones(here.sum()))
+            error = float(np.sqrt(squared + here_squared))
+            found.append(Shift(name, mean, here_mean, max(likely), error, float(here.mean())))
         found.sort(key=lambda shift: (shift.likeness, shift.name))
         return (min(1.0, found[0].likeness * len(found)) if found else 1.0), found
 
@@ -106,6 +114,17 @@ class Inputs:
         if self.own is not None:
             words["own"] = self.own
         np.savez_compressed(file, features=self.features, label=self.label, **words)
+
+
+def unknown(shifts: Sequence[Shift]) -> float:
+    """How much greater a share of an item's words is new than the examples have it, in the field where it is the most.
+
+    A mean over all items of the night, those without such words too, less what chance may have of it (the positive part
+    of James and Stein 1961); 0 where no more words are new.
+    """
+    further = [shift for shift in shifts if shift.name in FEATURES[: len(FIELDS)] and shift.tonight > shift.before]
+    sizes = [(shift.tonight - shift.before, shift.error, shift.having) for shift in further]
+    return max((having * size * max(0.0, 1 - (error / size) ** 2) for size, error, having in sizes), default=0.0)
 
 
 def learn(items: Sequence[Item], label: NDArray[np.int64], groups: Sequence[str]) -> Inputs:
@@ -155,6 +174,13 @@ def _words(item: Item) -> Iterator[tuple[str, frozenset[int]]]:
                 pieces = [word[at : at + 2] for at in range(len(word) - 1)]
             found.update(zlib.crc32(piece.encode("utf-8", "replace")) for piece in pieces)
         yield name, frozenset(found)
+
+
+def _mean(values: Floats, weights: Floats) -> tuple[float, float]:
+    """The weighted mean, and the square of its standard error, with Kish's effective size."""
+    mean = float(np.average(values, weights=weights))
+    spread = float(np.average((values - mean) ** 2, weights=weights))
+    return mean, spread * float((weights**2).sum() / weights.sum() ** 2)
 
 
 def _table(rows: Sequence[Sequence[float]], columns: int = len(FEATURES)) -> Floats:

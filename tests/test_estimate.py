@@ -73,6 +73,29 @@ def _hard(n: int, seed: int, shares: np.ndarray) -> Reference:
     return Reference(gold, log_probs.argmax(axis=1), log_probs)
 
 
+def test_of_a_share_of_new_words_half_goes_off_and_the_interval_holds_none_and_all_of_it() -> None:
+    reference, tonight = batch(400, 1), batch(2_000, 2)
+    usual, new = (estimate(reference, tonight.log_probs, tonight.label, seed=1, unknown=share) for share in (0.0, 0.3))
+    assert new.value == pytest.approx(usual.value * 0.85)
+    assert new.low < usual.value * 0.7
+    assert new.high > usual.value
+    assert estimate(reference, tonight.log_probs, tonight.label, seed=1, unknown=1.0).low == 0.0
+
+
+def test_wordings_that_no_example_has_leave_the_truth_inside() -> None:
+    """Tonight some rows say nothing to the voter, which is as sure of them as of the others."""
+    held = {0.0: 0, 0.1: 0}
+    for seed in range(40):
+        reference, tonight = batch(400, seed), batch(400, 500 + seed)
+        lost = np.random.default_rng(seed).random(400) < 0.08
+        gold = np.where(lost, np.random.default_rng(seed + 1).integers(0, SIZE, 400), tonight.gold)
+        measured = truth(Reference(gold, tonight.label, tonight.log_probs))
+        for share in held:
+            found = estimate(reference, tonight.log_probs, tonight.label, seed=seed, unknown=share)
+            held[share] += found.low <= measured <= found.high
+    assert held[0.0] < 30 < 36 <= held[0.1]
+
+
 def test_the_parts_add_up_to_weighted_f1_and_silence_is_wrong() -> None:
     rows = batch(200, 3, SHIFTED)
     label = np.where(np.arange(200) < 30, -1, rows.label)

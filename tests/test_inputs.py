@@ -1,5 +1,6 @@
 """Items of another kind are told from those of other label shares, and what differs is named."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,44 @@ def test_new_words_and_new_layouts_are_found_and_named(known: inputs.Inputs) -> 
         value, shifts = known.compare(known.of(items(60, seed, label=label, left=0.3)), label)
         assert value < 0.001
         assert shifts[0].name == "left_edge"
+
+
+def test_how_many_more_words_are_new_is_told_without_what_chance_has_of_it(known: inputs.Inputs) -> None:
+    label = np.random.default_rng(9).integers(0, 2, 60)
+    alike, more = [], []
+    for seed in range(50, 70):
+        alike.append(inputs.unknown(known.compare(known.of(items(60, seed, label=label)), label)[1]))
+        # Of three words in eight drawn none is known: what the shares of words in an item come to.
+        told = known.of(items(60, seed, WORDS + STRANGE, label=label))
+        more.append(inputs.unknown(known.compare(told, label)[1]))
+        assert more[-1] == pytest.approx(float(np.nanmean(told[:, 0])), abs=0.02)
+    assert max(alike) < 0.01
+    assert inputs.unknown([]) == 0.0
+
+
+def test_fewer_new_words_and_a_difference_within_its_error_are_none() -> None:
+    def new_words(tonight: float, error: float, name: str = "new_words_user", having: float = 1.0) -> inputs.Shift:
+        return inputs.Shift(name, 0.2, tonight, 0.5, error, having)
+
+    assert inputs.unknown([new_words(0.1, 0.001)]) == 0.0
+    assert inputs.unknown([new_words(0.25, 0.06)]) == 0.0
+    assert inputs.unknown([new_words(0.3, 0.05)]) == pytest.approx(0.1 * 0.75)
+    assert inputs.unknown([new_words(0.3, 0.0), new_words(0.4, 0.0, "new_words_ocr")]) == pytest.approx(0.2)
+    assert inputs.unknown([new_words(0.9, 0.0, "n_turns")]) == 0.0  # no share of words
+    assert inputs.unknown([new_words(0.4, 0.0, having=0.1)]) == pytest.approx(0.02)
+
+
+def test_new_words_in_a_few_pictures_are_new_words_of_few_items() -> None:
+    def shown(seed: int, n: int, text: str) -> list[Item]:
+        lines = (Line(text, 0.9, (0.0, 0.0, 1.0, 0.1)),)
+        return [replace(one, pictures=(Picture(one.item_id, 400, 800, lines),)) for one in items(n, seed)]
+
+    made = shown(60, 40, "total of the order")
+    found = inputs.learn(made, np.zeros(40, dtype=int), [item.item_id for item in made])
+    plain = [replace(item, pictures=()) for item in items(300, 61)]
+    shifts = found.compare(found.of(plain + shown(62, 12, "wholly unheard text")), np.zeros(312, dtype=int))[1]
+    assert next(shift for shift in shifts if shift.name == "new_words_ocr").tonight == 1.0
+    assert inputs.unknown(shifts) == pytest.approx(12 / 312)
 
 
 def test_words_are_new_to_an_example_where_only_its_near_duplicates_have_them() -> None:

@@ -456,7 +456,7 @@ def test_a_night_that_was_labelled_and_not_measured_gets_its_figures_from_the_ne
     figures = {row["metric"] for row in night.rows("batch_metrics", own)}
     assert {"rows", "estimated_weighted_f1", "likeness", "input_likeness"} <= figures
     before = night.lake.versions()
-    monkeypatch.setattr(label_job.quality.unlabelled, "estimates", None)  # no day is looked at again
+    monkeypatch.setattr(label_job.quality.unlabelled, "heard", None)  # no day is looked at again
     night.label(days)
     assert night.lake.versions() == before | {"runs": before["runs"] + 1}
 

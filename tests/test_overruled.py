@@ -1,11 +1,13 @@
 """Rows that a rule overruled enter the estimate without gold by how often such rules are right."""
 
 import dataclasses
+from datetime import date
 
 import numpy as np
 import pytest
 
-from jobs.unlabelled import _estimated
+from jobs.unfamiliar import Likeness
+from jobs.unlabelled import estimates
 from kdsl import metrics
 from kdsl.estimate import Reference, estimate
 from kdsl.fusion.answered import answers
@@ -16,6 +18,7 @@ from kdsl.fusion.fusion import Fusion, first_best
 from kdsl.fusion.held_out import HeldOut, held_out
 from kdsl.fusion.nested import reference
 from kdsl.fusion.override import believed
+from kdsl.inputs import Shift
 
 LABELS = ("a", "b", "c", "d")
 
@@ -103,10 +106,14 @@ def test_a_night_is_estimated_so_from_its_stored_rows(cascaded: tuple[Fusion, He
             return known
 
     said = fusion(held.said, held.facts)
-    found, _ = _estimated(Shelved(), "intent", rows)  # type: ignore[arg-type]
+    night = (date(2026, 3, 2), "intent")
+    found, _ = estimates(Shelved(), {night: rows}, {})[night]  # type: ignore[arg-type]
     wanted = estimate(known, said.log_probs, said.label, seed=4)
     assert found.value == pytest.approx(wanted.value, abs=0.003)
     assert found.value > estimate(known, fusion(held.said).log_probs, said.label, seed=4).value + 0.02
+    newer = Likeness(0.5, [Shift("new_words_user", 0.1, 0.3, 0.5, 0.0, 1.0)], 240)
+    lower, _ = estimates(Shelved(), {night: rows}, {night: newer})[night]  # type: ignore[arg-type]
+    assert lower.value == pytest.approx(0.9 * found.value)
 
 
 def test_a_rules_label_is_as_likely_as_rules_are_right_and_the_others_keep_their_ratios() -> None:
