@@ -1,7 +1,9 @@
 """The miniatures: small enough, made by a seed, trained on nothing of the demo's shop, loaded as any checkpoint."""
 
 import json
+import multiprocessing
 import re
+import time
 from dataclasses import asdict
 from random import Random
 
@@ -10,7 +12,7 @@ import pytest
 
 from kdsl.demo.intents import INTENTS
 from kdsl.demo.miniature import __main__ as command
-from kdsl.demo.miniature import build, corpus, train
+from kdsl.demo.miniature import beside, build, corpus, train
 from kdsl.demo.miniature.blocks import BLOCKS
 from kdsl.demo.miniature.recipe import RECIPES, SEED, WEIGHTS, Recipe, Shape
 from kdsl.demo.miniature.screens import kinds
@@ -93,7 +95,40 @@ def _trained(kept=None, stop_at=None):
 
     trainer.train(LITTLE.steps, note, every=1, kept=kept)
     weights = [value.detach().numpy().copy() for value in trainer.model.parameters()]
-    return points, weights, trainer.losses(0)[1]
+    return points, weights, trainer.losses(corpus.made(1, 0, LITTLE.talks, LITTLE.shots))[1]
+
+
+def _drawing():
+    """Processes that draw; other tests may have some of their own."""
+    return set(multiprocessing.active_children())
+
+
+def test_what_is_learned_from_is_drawn_beside_in_turn_and_nothing_outlives_the_training():
+    others = _drawing()
+    with beside.drawn(LITTLE, 1, range(2, 100)) as coming:
+        (process,) = _drawing() - others
+        for step in (2, 3):
+            drawn, wanted = next(coming), corpus.made(1, step, LITTLE.talks, LITTLE.shots)
+            assert drawn.talks == wanted.talks
+            assert drawn.shots.kinds == wanted.shots.kinds
+            images = [[one.image.tobytes() for one in made.shots.shots] for made in (drawn, wanted)]
+            assert images[0] == images[1]
+    assert not process.is_alive()
+
+
+@pytest.mark.parametrize("taken", [0, 1])
+def test_a_drawing_process_that_died_is_told(taken):
+    others = _drawing()
+    with (
+        pytest.raises(ChildProcessError, match=r"exit code -9\).*goes on from the last step"),
+        beside.drawn(LITTLE, 1, range(100)) as coming,
+    ):
+        (process,) = _drawing() - others
+        for _ in range(taken):
+            next(coming)
+            time.sleep(0.5)  # it stands in the middle of sending the next ones
+        process.kill()
+        list(coming)
 
 
 def test_training_lowers_the_loss_and_goes_on_after_a_kill_to_the_same_weights(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ Nothing here is of the made-up shop that the demo labels: other wishes in other 
 from dataclasses import dataclass
 from random import Random
 
+from kdsl.demo.chance import dice
 from kdsl.demo.miniature.blocks import BLOCKS
 from kdsl.demo.miniature.screens import kinds
 from kdsl.demo.miniature.shots import PHOTOS, Shot, shot
@@ -32,19 +33,33 @@ class Shots:
     kinds: tuple[int, ...]
 
 
-def talks(dice: Random, rows: int) -> Talks:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What one step learns from."""
+
+    talks: Talks
+    shots: Shots
+
+
+def made(seed: int, step: int, rows: int, pictures: int) -> Made:
+    """So many dialogues and pictures, a function of the seed and the step's number."""
+    throw = dice(seed, "step", step)
+    return Made(talks(throw, rows), shots(throw, pictures))
+
+
+def talks(throw: Random, rows: int) -> Talks:
     """Dialogues of any wishes."""
     known = wishes()
-    places = tuple(dice.randrange(len(known)) for _ in range(rows))
-    items = tuple(Item(str(row), "talk", talk(dice, known[place]).turns) for row, place in enumerate(places))
+    places = tuple(throw.randrange(len(known)) for _ in range(rows))
+    items = tuple(Item(str(row), "talk", talk(throw, known[place]).turns) for row, place in enumerate(places))
     return Talks(items, places)
 
 
-def shots(dice: Random, rows: int) -> Shots:
+def shots(throw: Random, rows: int) -> Shots:
     """Pictures of any kinds."""
     known = kinds()
-    places = tuple(dice.randrange(len(known)) for _ in range(rows))
-    return Shots(tuple(shot(dice, known[place]) for place in places), places)
+    places = tuple(throw.randrange(len(known)) for _ in range(rows))
+    return Shots(tuple(shot(throw, known[place]) for place in places), places)
 
 
 def blocks(one: Shot, rows: int) -> list[int]:
@@ -52,7 +67,7 @@ def blocks(one: Shot, rows: int) -> list[int]:
     return [BLOCK_NAMES.index(one.at((row + 0.5) / rows)) for row in range(rows)]
 
 
-def texts(dice: Random, count: int) -> list[str]:
+def texts(throw: Random, count: int) -> list[str]:
     """Text to learn a vocabulary from: dialogues, names, descriptions and titles."""
     found = [f"{name}: {wish.description}" for wish in wishes() for name in wish.names] * 3
     found += [
@@ -61,7 +76,7 @@ def texts(dice: Random, count: int) -> list[str]:
         for name in kind.names
     ] * 3
     for _ in range(count):
-        wish = dice.choice(wishes())
-        found.append(sentence(dice, wish))
-        found += [f"{turn.speaker}: {turn.text}" for turn in talk(dice, wish).turns]
+        wish = throw.choice(wishes())
+        found.append(sentence(throw, wish))
+        found += [f"{turn.speaker}: {turn.text}" for turn in talk(throw, wish).turns]
     return found

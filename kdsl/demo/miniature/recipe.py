@@ -37,6 +37,6 @@ class Recipe:
     shots: int
 
 
-LARGE = Recipe("large", Shape(128, 384, 2, 4, 2, 96, 2, 4, 2_048), steps=3_600, rate=3e-3, talks=8, shots=16)
+LARGE = Recipe("large", Shape(128, 384, 2, 4, 2, 96, 2, 4, 2_048), steps=5_600, rate=3e-3, talks=8, shots=16)
 SMALL = Recipe("small", Shape(64, 192, 2, 2, 1, 64, 1, 4, 1_024), steps=3_000, rate=4e-3, talks=8, shots=12)
 RECIPES = {recipe.name: recipe for recipe in (SMALL, LARGE)}

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsl.demo.chance import dice
-from kdsl.demo.miniature import build, corpus
+from kdsl.demo.miniature import beside, build, corpus
+from kdsl.demo.miniature.corpus import Made
 from kdsl.demo.miniature.recipe import MAX_PIXELS, MIN_PIXELS, RECIPES, SEED, Recipe
 from kdsl.demo.miniature.screens import kinds
 from kdsl.demo.miniature.wishes import wishes
@@ -39,7 +40,7 @@ SAVED_EVERY = 25  # steps that a kill can cost
 class Point:
     """One point of the training curve: means since the last, by name: losses, and shares of right answers.
 
-    `seconds` are those of the processor since the start, or since the last kill.
+    `seconds` are those of the processor since the start, or since the last kill, without those of drawing.
     """
 
     step: int
@@ -79,28 +80,29 @@ class Trainer:
         self.model.train()
         seen: dict[str, list[float]] = defaultdict(list)
         began = time.process_time()
-        for step in range(state.step, steps):
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.recipe.rate * _pace(step, steps)
-            total, told = self.losses(step)
-            self.optimizer.zero_grad(set_to_none=True)
-            total.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-            self.optimizer.step()
-            for name, value in told.items():
-                seen[name].append(value)
-            if (step + 1) % every == 0 or step + 1 == steps:
-                means = {name: round(sum(values) / len(values), 4) for name, values in seen.items()}
-                report(Point(step + 1, round(time.process_time() - began, 1), means))
-                seen.clear()
-            if kept and (step + 1) % SAVED_EVERY == 0:
-                progress.save(kept, whose, State(step=step + 1), self._state())
+        left = range(state.step, steps)
+        with beside.drawn(self.recipe, self.seed, left) as coming:
+            for step, made in zip(left, coming, strict=True):
+                for group in self.optimizer.param_groups:
+                    group["lr"] = self.recipe.rate * _pace(step, steps)
+                total, told = self.losses(made)
+                self.optimizer.zero_grad(set_to_none=True)
+                total.backward()  # type: ignore[no-untyped-call]
+                torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+                self.optimizer.step()
+                for name, value in told.items():
+                    seen[name].append(value)
+                if (step + 1) % every == 0 or step + 1 == steps:
+                    means = {name: round(sum(values) / len(values), 4) for name, values in seen.items()}
+                    report(Point(step + 1, round(time.process_time() - began, 1), means))
+                    seen.clear()
+                if kept and (step + 1) % SAVED_EVERY == 0:
+                    progress.save(kept, whose, State(step=step + 1), self._state())
 
-    def losses(self, step: int) -> "tuple[torch.Tensor, dict[str, float]]":
+    def losses(self, made: Made) -> "tuple[torch.Tensor, dict[str, float]]":
         """The loss of one step, and what goes into the curve."""
-        throw = dice(self.seed, "step", step)
-        words, wish, wishes_right = self._talks(corpus.talks(throw, self.recipe.talks))
-        kind, block, kinds_right, blocks_right = self._shots(corpus.shots(throw, self.recipe.shots))
+        words, wish, wishes_right = self._talks(made.talks)
+        kind, block, kinds_right, blocks_right = self._shots(made.shots)
         told = {"words": words, "wishes": wish, "kinds": kind, "blocks": block}
         rights = {"wishes_right": wishes_right, "kinds_right": kinds_right, "blocks_right": blocks_right}
         return WORDS * words + wish + kind + block, {name: float(x.detach()) for name, x in told.items()} | rights
