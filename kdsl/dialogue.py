@@ -1,6 +1,6 @@
 """Dialogues, pictures as they were read, and items: the one thing that voters label."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Speaker = Literal["user", "agent"]
@@ -67,3 +67,14 @@ class Item:
             return left.pop() if left and left[-1].image_id in (None, image_id) else None
 
         return [tuple(map(named, turn.image_ids)) for turn in self.turns]
+
+    def by_user(self) -> "Item":
+        """The same without the agent's turns and the pictures in them."""
+        told = [one for one in zip(self.turns, self.by_turn(), strict=True) if one[0].speaker != "agent"]
+        pictures = tuple(
+            replace(picture, image_id=image_id)  # one without an id stays where it is, whatever is missing before it
+            for turn, sent in told
+            for image_id, picture in zip(turn.image_ids, sent, strict=True)
+            if picture is not None
+        )
+        return replace(self, turns=tuple(turn for turn, _ in told), pictures=pictures)

@@ -62,7 +62,7 @@ class Scorer:
     def __init__(self, loaded: checkpoint.Loaded, settings: ModelSettings) -> None:
         self.loaded = loaded
         self.settings = settings
-        limits = Limits(settings.own_tokens, settings.max_pictures)
+        limits = Limits(settings.own_tokens, settings.max_pictures, settings.agent_turns)
         self.prompter = Prompter(loaded.tokenizer, loaded.picture_token, limits, settings.labels)
         sizes = Sizes(settings.max_image_bytes, settings.max_image_pixels, settings.max_pixels, settings.min_pixels)
         cut = loaded.image_processor

@@ -167,7 +167,8 @@ def _shown(scorer: Scorer, lesson: Lesson, *, post_train: bool, seed: int) -> Le
     """Show some of the examples in the prompt from now on, and learn from the others."""
     settings, least = scorer.settings, 1 if post_train else 0
     each = 0 if settings.labels == "none" else settings.shots  # such a prompt has no place for them
-    shown = chosen(lesson.task, lesson.items, lesson.gold, each, least=least, seed=seed)
+    read = [scorer.prompter.read_of(item) for item in lesson.items]
+    shown = chosen(lesson.task, read, lesson.gold, each, least=least, seed=seed)
     scorer.prompter.shots = tuple(shown.values())
     kept = [at for at, item in enumerate(lesson.items) if item.item_id not in shown]
     return replace(

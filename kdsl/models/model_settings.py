@@ -27,6 +27,7 @@ class ModelSettings(BaseModel):
     max_image_pixels: int = Field(50_000_000, ge=1, description="pictures with more are refused before decoding")
     max_pictures: int = Field(4, ge=0, le=64, description="the last pictures of a dialogue, one sent twice as two")
     own_tokens: int = Field(1_024, ge=32, description="tokens of one item at most; the oldest agent turns go first")
+    agent_turns: bool = Field(True, description="false: only the shopper's turns are read, if anything is in them")
     labels: Listed = Field(
         "described", description="how labels stand in the prompt; none: only for models post-trained on them"
     )
@@ -47,7 +48,10 @@ class ModelSettings(BaseModel):
     @property
     def shown(self) -> dict[str, Any]:
         """All but where the model lies and how fast it runs: what an adapter learns follows from these."""
-        return self.model_dump(mode="json", exclude=_ASIDE)
+        aside = (
+            {*_ASIDE, "agent_turns"} if self.agent_turns else _ASIDE
+        )  # what was begun before there was a choice goes on
+        return self.model_dump(mode="json", exclude=aside)
 
     def loaded(self) -> checkpoint.Loaded:
         """The checkpoint, loaded anew, its weights in full.

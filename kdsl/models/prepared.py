@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 from kdsl.errors import BadRow
 from kdsl.models import paraphrase
@@ -19,6 +20,8 @@ def prepared(scorer: Scorer, lesson: Lesson, settings: LoraSettings, seed: int) 
     Raises:
         ConfigError: fewer than two labels have examples that can be shown.
     """
+    # Before examples are changed: a change of what is not read would be none.
+    lesson = replace(lesson, items=[scorer.prompter.read_of(item) for item in lesson.items])
     decoder = Decoder(scorer.pixels, scorer.settings.threads)
     names = sorted({picture.sha256 for one in lesson.items for picture in one.pictures})
     pictures, _ = finished(decoder.start(names, lesson.contents))

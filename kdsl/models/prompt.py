@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from kdsl.dialogue import Item, Turn
 from kdsl.errors import BadRow, ErrorCode
+from kdsl.features import has_anything
 from kdsl.models.batching import Encoded
 from kdsl.models.codes import Code
 from kdsl.models.frame import ITEM, frame
@@ -32,6 +33,7 @@ class Limits:
 
     own_tokens: int = 1_024
     pictures: int = 4
+    agent_turns: bool = True
 
 
 class Prompter:
@@ -72,6 +74,12 @@ class Prompter:
         lines += [f"{self.clean(shot.text)} -> {code[shot.label]}\n" for shot in self.shots if shot.label in code]
         return self._trusted(self._frame.before.replace(ITEM, f"{self.clean(task.question)}\n" + "".join(lines)))
 
+    def read_of(self, item: Item) -> Item:
+        """What is read of an item: all, or the shopper's part where that alone is wanted and has anything in it."""
+        if self.limits.agent_turns or not item.turns:
+            return item
+        return mine if has_anything(mine := item.by_user()) else item
+
     def told(self, items: Iterable[Item]) -> dict[str, tuple[int, ...]]:
         """Tokens of the texts of all turns, by text: asked for at once they take less time."""
         texts = list(dict.fromkeys(turn.text for item in items for turn in item.turns))
@@ -104,6 +112,7 @@ class Prompter:
         """
         room = min(self.limits.own_tokens, room or self.limits.own_tokens) - len(self._behind)
         if item.turns:
+            item = self.read_of(item)
             left, cut = self._shortened_turns(item, sizes, self.told([item]) if told is None else told, room)
         else:
             left, cut = _shortened(self._picture_piece(item, sizes), room)

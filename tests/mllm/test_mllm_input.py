@@ -69,6 +69,14 @@ def test_each_picture_stands_in_its_own_turn(scorer):
     assert [(line.count("[picture]"), line.count(seen)) for line in lines] == [(1, 0), (1, 2), (0, 2)]
 
 
+def test_a_shoppers_picture_without_an_id_keeps_its_turn():
+    named, nameless = Picture("a" * 64, 1, 1, image_id="x"), Picture("b" * 64, 1, 1)
+    turns = (Turn("user", "one", ("never came",)), Turn("agent", "two", ("x",)), Turn("user", "three", ("y",)))
+    item = Item("d", "intent", turns, (named, nameless))
+    assert item.by_turn() == [(None,), (named,), (nameless,)]
+    assert item.by_user().by_turn() == [(None,), (nameless,)]
+
+
 def test_a_picture_that_is_sent_often_counts_every_time(scorer):
     """It stood in the prompt ten times, where four pictures were allowed."""
     known = scorer.loaded
@@ -80,6 +88,32 @@ def test_a_picture_that_is_sent_often_counts_every_time(scorer):
     assert sum(encoded.kinds) == 4 * 2
     told = known.tokenizer.decode(encoded.ids)
     assert ["[picture]" in line for line in told.split("\n") if line.startswith("user:")] == [True] * 6 + [False] * 4
+
+
+def test_of_an_agent_nothing_is_read_where_only_the_shopper_is(scorer):
+    known = scorer.loaded
+    prompter = Prompter(known.tokenizer, known.picture_token, Limits(agent_turns=False))
+    own, theirs = Picture("a" * 64, 1, 1, image_id="own"), Picture("b" * 64, 1, 1, image_id="theirs")
+    turns = (
+        Turn("agent", "which one", ("theirs",)),
+        Turn("user", "this", ("never came", "own")),
+        Turn("agent", "thanks", ("own",)),
+    )
+    item = Item("d", "intent", turns, (theirs, own, own))
+    encoded = prompter.own(item, {own.sha256: 2, theirs.sha256: 3})
+    told = known.tokenizer.decode(encoded.ids)
+    assert "agent" not in told
+    assert told.count("[picture]") == 1
+    assert encoded.pictures == (own.sha256,)
+    assert sum(encoded.kinds) == 2
+    for mine in ((), (Turn("user", " "),), (Turn("user", "", ("away",)),)):  # nothing of the shopper's to judge by
+        away = Picture("c" * 64, 0, 0, error_code="image_missing", image_id="away")
+        alone = Item(
+            "d", "intent", (*turns[:1], *mine), (theirs, away) if len(mine) and mine[0].image_ids else (theirs,)
+        )
+        assert "agent:which one" in known.tokenizer.decode(prompter.own(alone, {}).ids)
+    both = Prompter(known.tokenizer, known.picture_token, Limits())
+    assert known.tokenizer.decode(both.own(item, {}).ids).count("agent:") == 2
 
 
 FORGED = (

@@ -29,6 +29,7 @@ from kdsl.models.mllm import Scorer
 from kdsl.models.mllm_settings import LoraSettings, MllmSettings
 from kdsl.models.mllm_voter import MllmVoter, fit_of
 from kdsl.models.model_settings import ModelSettings
+from kdsl.models.prepared import prepared
 from kdsl.models.progress import identity
 from kdsl.models.tuning import HeldOut, Tuning
 from kdsl.models.voter import Voter
@@ -255,9 +256,27 @@ def test_what_is_shown_otherwise_is_another_run(settings, intent):
 
     known = run(given)
     assert run(given, path="elsewhere", device="cuda:0", batch_tokens=64, window=1, threads=1) == known
-    others = [("labels", "named"), ("own_tokens", 64), ("max_pixels", 3_136), ("max_pictures", 0), ("permutations", 2)]
+    others = [
+        ("labels", "named"),
+        ("own_tokens", 64),
+        ("agent_turns", False),
+        ("max_pixels", 3_136),
+        ("max_pictures", 0),
+        ("permutations", 2),
+    ]
     found = [known, run(replace(given, items=told)), *(run(given, **{name: value}) for name, value in others)]
     assert len(set(found)) == len(found)
+
+
+def test_what_is_not_read_of_examples_is_gone_before_they_are_changed(settings, intent):
+    """Else a borrowed message became the last that is read, and a turn left out was one that nobody sees."""
+    given = lesson(intent)
+    talks = [replace(item, turns=(*item.turns, Turn("agent", "let me look"))) for item in given.items]
+    for both in (True, False):
+        scorer = Scorer.load(settings.model_copy(update={"agent_turns": both}))
+        course = prepared(scorer, replace(given, items=talks), QUICK, 1)
+        speakers = {turn.speaker for items in course.by_label.values() for item in items for turn in item.turns}
+        assert ("agent" in speakers) == both
 
 
 def test_a_voter_that_was_cut_off_goes_on_where_its_settings_say(settings, intent, tmp_path, monkeypatch):

@@ -47,6 +47,15 @@ def test_pictures_alone_are_not_told_and_long_ones_keep_their_end(intent, pictur
     assert shots["long"].text.endswith("refund me")
 
 
+def test_an_agents_words_are_in_no_example_where_they_are_not_read(settings, intent):
+    scorer = Scorer.load(settings.model_copy(update={"agent_turns": False, "shots": 1}))
+    items, gold = _examples(intent, 2)
+    told = [replace(item, turns=(*item.turns, Turn("agent", "let me look"))) for item in items]
+    mllm_voter._shown(scorer, Lesson(intent, told, gold, gold, {}), post_train=True, seed=1)
+    assert len(scorer.prompter.shots) == 4
+    assert not any("let me look" in shot.text for shot in scorer.prompter.shots)
+
+
 def test_they_stand_behind_the_labels_with_their_codes_and_forge_no_turn(settings, intent, dialogues):
     scorer = Scorer.load(settings)
     plain = scorer.plan(intent).shared[0]
