@@ -33,7 +33,7 @@ slow: $(READY)  ## Run the tests marked slow
 bench: $(READY)  ## Run the measurements that need no more than an hour; the others are named in docs/measured.md
 	@JAVA_HOME=$$(conf/find-java.sh) bench/all.sh
 
-miniature: $(READY)  ## Train the demo's two little multimodal models anew (20 minutes on 2 cores)
+miniature: $(READY)  ## Train the demo's two little multimodal models anew (20 to 30 minutes on 2 cores)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m kdsl.demo.miniature
 
 lock: $(READY)  ## Resolve the dependencies anew into requirements.lock
