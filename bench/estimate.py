@@ -56,18 +56,18 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Pair:
-    """A reference, and what batches are drawn from: `features` of these rows, to compare with the `inputs` of those."""
+    """A reference, and what batches are drawn from; `made_of`: inputs of the former, features of the latter's rows."""
 
     before: Reference
     others: Reference
-    inputs: Inputs | None = None
-    features: Floats | None = None
+    made_of: tuple[Inputs, Floats] | None
 
     def new_words(self, chosen: NDArray[np.int64]) -> float:
         """By how much more of the words of those rows are new."""
-        if self.inputs is None or self.features is None:
+        if self.made_of is None:
             return 0.0
-        return unknown(self.inputs.compare(self.features[chosen], self.others.label[chosen])[1])
+        known, features = self.made_of
+        return unknown(known.compare(features[chosen], self.others.label[chosen])[1])
 
 
 @dataclass(frozen=True)
@@ -166,16 +166,14 @@ def _halved(name: str, held: HeldOut, items: Sequence[Item] = ()) -> Case:
             fusion, _ = refit(taught, seed=SEED)
             said = fusion({voter: night.said[voter] for voter in fusion.voters}, night.facts)
             others = Reference(night.gold, said.label, said.log_probs)
-            pairs.append(Pair(reference(taught, fusion)[0], others, *_compared(items, held, ours)))
+            pairs.append(Pair(reference(taught, fusion)[0], others, _made_of(items, held, ours) if items else None))
             surer[~ours] += np.nan_to_num(np.exp(said.log_probs.max(axis=1))) - (said.label == night.gold)
     told = _over_records(surer / SPLITS, groups)
     print(f"{name}: confidence less accuracy of all rows in thousandths, over records {told}", flush=True)
     return Case(name, pairs, len(held.gold) // 4, kin=2)
 
 
-def _compared(items: Sequence[Item], held: HeldOut, ours: NDArray[np.bool_]) -> tuple[Inputs | None, Floats | None]:
-    if not items:
-        return None, None
+def _made_of(items: Sequence[Item], held: HeldOut, ours: NDArray[np.bool_]) -> tuple[Inputs, Floats]:
     by_id = {item.item_id: item for item in items}
     taught, night = ([by_id[held.ids[at]] for at in np.flatnonzero(side)] for side in (ours, ~ours))
     known = inputs.learn(taught, held.gold[ours], [held.groups[at] for at in np.flatnonzero(ours)])
@@ -205,7 +203,7 @@ def _texts(name: str, seed: int) -> Pair:
     place = {label: at for at, label in enumerate(task.label_names)}
     night = Reference(np.array([place[label] for label in theirs]), fused.label, fused.log_probs)
     known = inputs.learn(items, held.gold, groups)
-    return Pair(reference(held, fusion)[0], night, known, known.of(others))
+    return Pair(reference(held, fusion)[0], night, (known, known.of(others)))
 
 
 def _corpus(name: str, seed: int) -> tuple[Task, Rows, Rows]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from kdsl.dialogue import Item
 from kdsl.errors import ReleaseError
 from kdsl.features import NUMBERS, numbers, text_fields
-from kdsl.kolmogorov import likeness, reweighted
+from kdsl.kolmogorov import effective_size, likeness, reweighted
 
 Floats = NDArray[np.float64]
 
@@ -177,10 +177,9 @@ def _words(item: Item) -> Iterator[tuple[str, frozenset[int]]]:
 
 
 def _mean(values: Floats, weights: Floats) -> tuple[float, float]:
-    """The weighted mean, and the square of its standard error, with Kish's effective size."""
+    """The weighted mean, and the square of its standard error."""
     mean = float(np.average(values, weights=weights))
-    spread = float(np.average((values - mean) ** 2, weights=weights))
-    return mean, spread * float((weights**2).sum() / weights.sum() ** 2)
+    return mean, float(np.average((values - mean) ** 2, weights=weights)) / effective_size(weights)
 
 
 def _table(rows: Sequence[Sequence[float]], columns: int = len(FEATURES)) -> Floats:

@@ -18,6 +18,11 @@ def reweighted(before: Labels, tonight: Labels) -> Floats:
     return weights
 
 
+def effective_size(weights: Floats) -> float:
+    """Of a sample with these weights, not all 0: as many rows of equal weight tell as much (Kish 1965)."""
+    return float(weights.sum() ** 2 / (weights**2).sum())
+
+
 def likeness(before: Floats, weights: Floats, tonight: Floats) -> float:
     """Probability of samples as far apart as these if both come from one distribution.
 
@@ -42,7 +47,7 @@ def likeness(before: Floats, weights: Floats, tonight: Floats) -> float:
         steps[np.searchsorted(before[order], points, side="right")]
         - np.searchsorted(np.sort(tonight), points, side="right") / len(tonight)
     ).max()
-    known = total**2 / (weights**2).sum()
+    known = effective_size(weights)
     root = np.sqrt(known * len(tonight) / (known + len(tonight)))
     from scipy.special import kolmogorov
 

@@ -48,9 +48,8 @@ class ModelSettings(BaseModel):
     @property
     def shown(self) -> dict[str, Any]:
         """All but where the model lies and how fast it runs: what an adapter learns follows from these."""
-        aside = (
-            {*_ASIDE, "agent_turns"} if self.agent_turns else _ASIDE
-        )  # what was begun before there was a choice goes on
+        # What was begun before there was a choice goes on: the key stands there where it says something new.
+        aside = _ASIDE | ({"agent_turns"} if self.agent_turns else set())
         return self.model_dump(mode="json", exclude=aside)
 
     def loaded(self) -> checkpoint.Loaded:

@@ -76,8 +76,8 @@ class Prompter:
 
     def read_of(self, item: Item) -> Item:
         """What is read of an item: all, or the shopper's part where that alone is wanted and has anything in it."""
-        if self.limits.agent_turns or not item.turns:
-            return item
+        if self.limits.agent_turns or all(turn.speaker != "agent" for turn in item.turns):
+            return item  # at once: post-training asks in every step, of what was read so before
         return mine if has_anything(mine := item.by_user()) else item
 
     def told(self, items: Iterable[Item]) -> dict[str, tuple[int, ...]]:
