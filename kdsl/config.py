@@ -7,10 +7,10 @@ and every fault is reported at once, with the place it came from.
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, get_origin
+from typing import Annotated, Any, Literal, Self, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from kdsl.errors import ConfigError
 from kdsl.models.mllm_settings import MllmSettings
@@ -26,6 +26,13 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
+def _as_words(value: Any) -> Any:
+    """A number or a truth value of YAML as Spark writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
 class SparkSettings(_Section):
     """How the session is built."""
 
@@ -34,7 +41,9 @@ class SparkSettings(_Section):
     shuffle_partitions: int = Field(0, ge=0, le=100_000, description="0: twice the cores of a local master, else 200")
     snapshot_partitions: int = Field(2, ge=1, le=1_000, description="tasks in which Delta rebuilds a table's state")
     driver_memory: str = Field("2g", pattern=r"^\d+[mg]$", description="JVM heap of the driver")
-    conf: dict[str, str] = Field(default_factory=dict, description="further Spark settings, as they are")
+    conf: dict[str, Annotated[str, BeforeValidator(_as_words)]] = Field(
+        default_factory=dict, description="further Spark settings, as they are"
+    )
 
 
 class DeltaColumns(_Section):
@@ -230,6 +239,11 @@ def _kind(dotted: str) -> Any:
     return get_origin(kind) or kind
 
 
+def _is_section(dotted: str) -> bool:
+    kind = _kind(dotted)
+    return isinstance(kind, type) and issubclass(kind, BaseModel | dict)
+
+
 def _nest(keys: Sequence[str], value: Any) -> dict[str, Any]:
     for key in reversed(keys):
         value = {key: value}
@@ -238,8 +252,9 @@ def _nest(keys: Sequence[str], value: Any) -> dict[str, Any]:
 
 
 def _merge(into: dict[str, Any], data: Mapping[str, Any], source: str, origin: dict[str, str], at: str = "") -> None:
-    for key, value in data.items():
+    for key, given in data.items():
         place = f"{at}{key}"
+        value = {} if given is None and _is_section(place) else given
         if isinstance(value, Mapping) and isinstance(into.get(key, {}), dict):
             _merge(into.setdefault(key, {}), value, source, origin, f"{place}.")
         else:

@@ -45,6 +45,19 @@ def test_keys_of_spark_conf_keep_their_dots() -> None:
     assert settings.spark.conf == {"spark.executor.memory": "4g"}
 
 
+def test_numbers_and_truth_values_of_spark_conf_are_words_and_an_empty_section_changes_nothing(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_text("spark:\n  conf: {spark.task.cpus: 8, spark.ui.enabled: true, x.share: 0.5, x.y: 'no'}\n")
+    second.write_text("spark:\nfit:\n  small:\ningest: {columns: {labels: }}\n")
+    settings = config.load([first, second], environment={})
+    words = {"spark.task.cpus": "8", "spark.ui.enabled": "true", "x.share": "0.5", "x.y": "no"}
+    assert settings.spark.conf == words
+    assert (settings.fit, settings.ingest) == (config.FitSettings(), config.IngestSettings())
+    second.write_text("spark: {conf: {x.list: [1]}}\n")
+    with pytest.raises(ConfigError, match=r"spark\.conf\.x\.list .*valid string, given \[1\]"):
+        config.load([second], environment={})
+
+
 def test_variables_of_the_launcher_are_no_settings() -> None:
     config.load(environment={"KDSL_PYTHON": "/usr/bin/python3", "KDSL_CONF": "b.yaml"})
 
