@@ -133,6 +133,8 @@ def _quarantine(lake: Lake, staged: Staged, options: Options, run: Run) -> None:
 
     folder = options.folder().rstrip("/") + "/"
     source = F.concat(F.lit(folder), "file").alias("source")  # files of one name lie in many folders
-    rows = staged.bad.groupBy(source, "row_key", "error_code").agg(F.min("message").alias("message"))
-    stamped = rows.select("*", F.lit(run.run_id).alias("run_id"), F.lit(run.started_at).alias("quarantined_at"))
-    lake.upsert("quarantine", stamped)
+    rows = staged.bad.groupBy(source, "row_key", "error_code").agg(
+        F.min("message").alias("message"), F.min(F.substring("hash", 1, 16)).alias("record_hash")
+    )
+    stamps = {"run_id": F.lit(run.run_id), "quarantined_at": F.lit(run.started_at)}
+    lake.upsert("quarantine", rows.withColumns(stamps))

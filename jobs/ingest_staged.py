@@ -19,7 +19,7 @@ class Staged:
     """The staging rows of one run.
 
     `good` holds conversations, pictures and gold labels, each id once; `bad` the rows for quarantine (`file`,
-    `row_key`, `error_code`, `message`); `codes` counts refused records by code.
+    `row_key`, `error_code`, `message`, `hash`); `codes` counts refused records by code.
     """
 
     good: "DataFrame"
@@ -85,7 +85,11 @@ def _drop_twins(spark: "SparkSession", staging: str, staged: Staged) -> None:
     staged.good = staged.good.join(gold, one_label, "left_anti")
     message = F.concat(F.lit("the id was used before, with other content, at "), F.col("first_key"))
     differing = twins.where("differs").select(
-        "file", "row_key", F.lit(ErrorCode.DUPLICATE_ID.value).alias("error_code"), message.alias("message")
+        "file",
+        "row_key",
+        F.lit(ErrorCode.DUPLICATE_ID.value).alias("error_code"),
+        message.alias("message"),
+        F.sha2("told", 256).alias("hash"),
     )
     staged.bad = staged.bad.select(differing.columns).unionByName(differing)
     refused = twins.where("differs").select("file", "row_key").distinct().count()
@@ -108,5 +112,5 @@ def _twins(rows: "DataFrame", kind: str) -> "DataFrame":
         .withColumn("differs", F.col("told") != F.first("told").over(same_id))
         .withColumn("first_key", F.first("row_key").over(same_id))
         .where("nth > 1")
-        .select("kind", *_PICTURE, "row_key", "task", "differs", "first_key")
+        .select("kind", *_PICTURE, "row_key", "task", "told", "differs", "first_key")
     )

@@ -111,9 +111,9 @@ BATCH_METRICS = Table(
 QUARANTINE = Table(
     "quarantine",
     """source STRING NOT NULL, row_key STRING NOT NULL, error_code STRING NOT NULL, message STRING NOT NULL,
-    run_id STRING NOT NULL, quarantined_at TIMESTAMP NOT NULL""",
+    run_id STRING NOT NULL, quarantined_at TIMESTAMP NOT NULL, record_hash STRING""",
     key=("source", "row_key", "error_code"),
-    stamps=("run_id", "quarantined_at", "message"),
+    stamps=("run_id", "quarantined_at"),  # another record at the same place, in a file of the same name, is told
 )
 RUNS = Table(
     "runs",

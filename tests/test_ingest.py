@@ -231,6 +231,7 @@ def test_staging_is_gone(shop):
 
 
 def test_the_same_input_twice_adds_no_version(spark, shop):
+    assert {len(row["record_hash"]) for row in shop.bad.values()} == {16}
     before = shop.lake.versions()
     counts = ingest(spark, shop.settings, format="jsonl", path=str(shop.nights))
     after = shop.lake.versions()
@@ -338,6 +339,27 @@ def test_too_much_bad_input_writes_only_quarantine(spark, tmp_path):
     assert {name for name, version in lake.versions().items() if version >= 0} == {"quarantine", "runs"}
     assert rows_of(lake, "quarantine", "row_key") == {("n.jsonl:3",), ("n.jsonl:4",)}
     assert rows_of(lake, "runs", "state") == {("failed",)}
+
+
+def test_another_night_in_a_file_of_the_same_name_has_its_own_faults_in_quarantine(spark, tmp_path):
+    configured, file = settings(tmp_path, max_bad_share=0.1), tmp_path / "night.jsonl"
+    lake = Lake(spark, configured.lake)
+
+    def night(*lines: bytes) -> tuple[dict[str, str], int]:
+        file.write_bytes(b"\n".join(lines))
+        with pytest.raises(TooMuchBadInput):
+            ingest(spark, configured, format="jsonl", path=str(file))
+        return {row["row_key"]: row["run_id"] for row in lake.df("quarantine").collect()}, lake.version("quarantine")
+
+    bad = talk("c1", turns="hello"), talk("c2", labels={"intent": "sing"})
+    first, version = night(*bad)
+    assert night(*bad) == (first, version)
+    # The same fault, said in the same words, of another record.
+    second, later = night(talk("c3", turns="hello"), bad[1])
+    assert (second["night.jsonl:1"] != first["night.jsonl:1"], later) == (True, version + 1)
+    assert second["night.jsonl:2"] == first["night.jsonl:2"]
+    hashes = rows_of(lake, "quarantine", "record_hash")
+    assert [len(name) for (name,) in hashes] == [16, 16]
 
 
 # The other formats: one ingest of all three, since a merge costs seconds whatever it holds

@@ -3,6 +3,7 @@
 Raw batches carry `file`, `block`, `mid` and, by format, `value` (bytes), `size`, `key`, or columns of a row.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -14,12 +15,13 @@ from kdsl.errors import BadRow, ErrorCode
 from kdsl.importers import checks, jsonl, mire, rows
 from kdsl.importers.admit import Intake, Place, admit, refused
 from kdsl.importers.record import Record, TextLimits
-from kdsl.importers.staged import SCHEMA, weight
+from kdsl.importers.staged import BAD, SCHEMA, weight
 from udfs.unquoted import Batches, unquoted
 
 MAX_LINE_BYTES = 16_777_216
 BATCH_BYTES = 16_777_216
 BATCH_ROWS = 1_000
+PLACE = ("file", "block", "mid", "key")
 
 Parse = Callable[[Batches], Batches]
 Raw = Mapping[str, Any]
@@ -69,17 +71,21 @@ LISTED = pa.schema(
 
 
 def _parse(read: Callable[[Raw], Record | None], intake: Intake, blocks: Blocks) -> Parse:
+    def told(raw: Raw) -> Iterator[dict[str, Any]]:
+        place = _place(raw, blocks)
+        try:
+            record = read(raw)
+        except BadRow as error:
+            yield refused(place, error)
+            return
+        if record is not None:
+            yield from admit(record, place, intake)
+
     def staged(batches: Batches) -> Iterator[dict[str, Any]]:
         for batch in batches:
             for raw in batch.to_pylist():
-                place = _place(raw, blocks)
-                try:
-                    record = read(raw)
-                except BadRow as error:
-                    yield refused(place, error)
-                    continue
-                if record is not None:
-                    yield from admit(record, place, intake)
+                for row in told(raw):
+                    yield {**row, "hash": _digest(raw)} if row["kind"] == BAD else row
 
     return unquoted(lambda batches: _in_batches(staged(batches), SCHEMA, weight))
 
@@ -104,6 +110,12 @@ def _place(raw: Raw, blocks: Blocks) -> Place:
     line = first_line + raw["mid"] - first_mid
     file = unquote(raw["file"])
     return Place(file, line, raw.get("key") or f"{file}:{line}")
+
+
+def _digest(raw: Raw) -> str:
+    """SHA-256 of what the record holds, wherever it stands."""
+    content = sorted((key, value) for key, value in raw.items() if key not in PLACE)
+    return hashlib.sha256(repr(content).encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def _from_line(raw: Raw, parse: Callable[[bytes, TextLimits], Record], limits: TextLimits) -> Record | None:
