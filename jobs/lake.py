@@ -32,13 +32,13 @@ class Lake:
         self.retries = retries
         self._there: set[str] = set()
 
-    def must_exist(self) -> "Lake":
+    def must_exist(self, tables: Iterable[str] = ("conversations", "images")) -> "Lake":
         """This lake.
 
         Raises:
-            LakeError: there is no lake at `root`.
+            LakeError: there is none of those tables at `root`.
         """
-        if not self.has("conversations") and not self.has("images"):
+        if not any(map(self.has, tables)):
             raise LakeError(
                 f"--lake: {self.root} holds no lake; fill one first: ./spark-submit.sh ingest --lake ... --input ..."
             )

@@ -30,7 +30,7 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
     """Run the query and print what it gives."""
     from pyspark.errors import AnalysisException, ParseException
 
-    views(Lake(spark, settings.lake).must_exist())
+    views(Lake(spark, settings.lake).must_exist(TABLES))  # the first ingest may have left no more than quarantine
     try:
         frame = spark.sql(args.query)
     except (AnalysisException, ParseException) as error:

@@ -18,7 +18,7 @@ from PIL import Image
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs import ingest_merge, source_files
+from jobs import ingest_merge, source_files, sql
 from jobs.ingest import ingest
 from jobs.lake import Lake
 from jobs.sources import records
@@ -326,7 +326,7 @@ def test_ingests_at_once_leave_an_id_one_date(spark, shop, monkeypatch):
     assert again.changes["conversation"].counts == {"new": 0, "updated": 0, "moved": 0, "same": 1}
 
 
-def test_too_much_bad_input_writes_only_quarantine(spark, tmp_path):
+def test_too_much_bad_input_writes_only_quarantine(spark, tmp_path, capsys):
     (tmp_path / "n.jsonl").write_bytes(b"\n".join([talk("c1"), talk("c2"), b"{", b"["]))
     configured = settings(tmp_path, max_bad_share=0.4)
     with pytest.raises(TooMuchBadInput) as caught:
@@ -339,6 +339,9 @@ def test_too_much_bad_input_writes_only_quarantine(spark, tmp_path):
     assert {name for name, version in lake.versions().items() if version >= 0} == {"quarantine", "runs"}
     assert rows_of(lake, "quarantine", "row_key") == {("n.jsonl:3",), ("n.jsonl:4",)}
     assert rows_of(lake, "runs", "state") == {("failed",)}
+    # The message sends the reader to the job sql.
+    sql.run(spark, configured, SimpleNamespace(query="SELECT row_key FROM quarantine ORDER BY 1", rows=9, csv=True))
+    assert capsys.readouterr().out.splitlines()[-3:] == ["row_key", "n.jsonl:3", "n.jsonl:4"]
 
 
 def test_another_night_in_a_file_of_the_same_name_has_its_own_faults_in_quarantine(spark, tmp_path):
