@@ -4,10 +4,9 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jobs import races, staging
+from jobs import races, roots, staging
 from jobs.hadoop import file_system
 from jobs.tables import TABLES
 from kdsl.errors import LakeError
@@ -24,11 +23,11 @@ _COMMIT = re.compile(r"(\d{20})\.json")
 
 
 class Lake:
-    """The tables of `jobs.tables.TABLES` under `root`, a local folder or a URI that Spark can read and write."""
+    """The tables of `jobs.tables.TABLES` under `root`, a local folder (else LakeError) or a URI that Spark can use."""
 
     def __init__(self, spark: "SparkSession", root: str, retries: int = 8) -> None:
         self.spark = spark
-        self.root = root if "://" in root else str(Path(root).resolve())
+        self.root = roots.resolved(root)
         self.retries = retries
         self._there: set[str] = set()
 

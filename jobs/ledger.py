@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from jobs import console
+from jobs import console, roots
 from jobs.tables import RUNS
 
 if TYPE_CHECKING:
@@ -52,7 +52,11 @@ def recorded(
     """Run a job's body and write one row in `runs`, whether it ends well, fails or is stopped.
 
     The row is written at the end, so that a killed run leaves none: its work is found by what it committed.
+
+    Raises:
+        LakeError: nothing can be written where the lake lies.
     """
+    roots.must_be_writable(lake.root)
     run = Run(job, f"{job}-{uuid.uuid4().hex[:12]}", datetime.now(UTC), json.dumps(arguments, default=str))
     run.input_versions = lake.versions(reads)
     run.tasks = partial(_tasks, lake.spark.sparkContext.statusTracker())

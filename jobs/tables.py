@@ -31,7 +31,7 @@ class Table:
         listed = ", ".join(f'"{key}" = "{value}"' for key, value in properties.items())
         partitions = f"PARTITIONED BY ({', '.join(self.partitioned_by)})" if self.partitioned_by else ""
         return (
-            f"CREATE TABLE IF NOT EXISTS delta.`{path}` ({self.columns}) USING DELTA {partitions} "
+            f"CREATE TABLE IF NOT EXISTS delta.`{path.replace('`', '``')}` ({self.columns}) USING DELTA {partitions} "
             f"TBLPROPERTIES ({listed})"
         )
 

@@ -121,11 +121,12 @@ def test_what_strangers_write_neither_steers_a_terminal_nor_vanishes_as_markup(c
     assert "a[/or]\ufffd[31m" in shown
 
 
-def test_a_job_ends_by_its_own_error_where_the_run_cannot_be_noted(spark, capsys):
+def test_a_job_ends_by_its_own_error_where_the_run_cannot_be_noted(spark, tmp_path, capsys):
     def lost(*_):
         raise LostToConcurrentWriter("too many writers")
 
-    lake = SimpleNamespace(spark=spark, versions=lambda _: {}, append=lost)  # a fake: no lake loses every time
+    # A fake: no lake loses every time.
+    lake = SimpleNamespace(root=str(tmp_path), spark=spark, versions=lambda _: {}, append=lost)
     with pytest.raises(ConfigError, match="mine"), ledger.recorded(lake, "fit", {}, (), ()):
         raise ConfigError("mine")
     assert "fit: the run could not be noted in the table runs: too many writers" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jobs import session
+from jobs import ledger, session
 from jobs.lake import Lake
 from jobs.tables import TABLES
 from kdsl.errors import LakeError, LostToConcurrentWriter
@@ -182,6 +182,32 @@ def test_what_a_killed_run_left_a_week_ago_is_swept_whatever_the_store_says_of_f
 def test_no_lake_is_named_with_the_next_step(spark: "SparkSession", tmp_path: Path) -> None:
     with pytest.raises(LakeError, match=r"holds no lake; fill one first: \./spark-submit\.sh ingest"):
         Lake(spark, str(tmp_path)).must_exist()
+
+
+@pytest.mark.parametrize("before", ["", "file:", "file://"])
+@pytest.mark.parametrize("below", ["", "/deep/lake"])
+def test_a_lake_that_is_a_file_or_lies_below_one_says_so(
+    spark: "SparkSession", tmp_path: Path, before: str, below: str
+) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("not a lake")
+    with pytest.raises(LakeError, match=rf"--lake: {file} is a file.*; name a folder"):
+        Lake(spark, f"{before}{file}{below}")
+
+
+def test_a_lake_where_nothing_can_be_written_says_so_before_a_job_begins(spark: "SparkSession") -> None:
+    begun = []
+    lake, says = Lake(spark, "/proc/lake"), r"--lake: the folder /proc/lake cannot be made .*; name one"
+    with pytest.raises(LakeError, match=says), ledger.recorded(lake, "label", {}, (), ()):
+        begun.append(1)
+    assert not begun
+
+
+def test_a_lake_whose_path_holds_a_backtick_is_a_lake(spark: "SparkSession", tmp_path: Path) -> None:
+    odd = Lake(spark, str(tmp_path / "la`ke"))
+    odd.upsert("labels", _labels(odd))
+    odd.upsert("labels", _labels(odd, label="b"))
+    assert (odd.df("labels").count(), odd.version("labels")) == (1, 2)
 
 
 def test_the_session_keeps_the_setting_that_python_udfs_need(spark: "SparkSession") -> None:
