@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from jobs import source_files, source_turns
+from jobs import source_csv, source_files, source_turns
 from kdsl.config import IngestSettings
 from kdsl.errors import ConfigError
 from kdsl.importers.admit import Intake
@@ -33,9 +33,9 @@ def records(spark: "SparkSession", options: Options, settings: IngestSettings, i
                 blocks = source_files.blocks(raw, first_line=1)
                 parse = parse_jsonl(intake, blocks)
             case "csv":
-                raw = source_files.csv_rows(spark, options)
+                raw = source_csv.csv_rows(spark, options)
                 blocks = source_files.blocks(raw, first_line=2)  # the header is row 1
-                raw = source_files.with_ids(raw, options)
+                raw = source_csv.with_ids(raw, options)
                 parse = parse_csv(intake, blocks, options.task or "")
             case "mire":
                 raw = source_files.listed(spark, options)
@@ -52,10 +52,7 @@ def records(spark: "SparkSession", options: Options, settings: IngestSettings, i
     except Exception as error:
         if OTHER_HEADER not in str(error):
             raise
-        raise ConfigError(
-            f"--input: the CSV files of {options.path} have different headers; give them the same columns in the same "
-            "order, or ingest them one by one."
-        ) from error
+        raise ConfigError(source_csv.OTHER_HEADERS.format(options.path)) from error
     # One small file is one task, but its pictures may be many: the records are dealt out over all cores.
     tasks = max(int(spark.conf.get("spark.sql.shuffle.partitions") or 1), len(blocks))
     return raw.repartition(tasks).mapInArrow(parse, from_arrow_schema(SCHEMA))

@@ -18,7 +18,7 @@ from PIL import Image
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs import ingest_merge, source_files, sql
+from jobs import ingest_merge, source_csv, sql
 from jobs.ingest import ingest
 from jobs.lake import Lake
 from jobs.sources import records
@@ -471,6 +471,27 @@ def test_csv_files_with_their_columns_in_another_order_are_refused(spark, tmp_pa
         ingest(spark, settings(tmp_path), format="csv", path=str(tmp_path), **COLUMNS, **JANUARY)
 
 
+def test_columns_without_a_name_do_not_matter_and_one_named_twice_is_named(spark, tmp_path):
+    def told(header: str, *rows: str, name: str = "a", **columns: str) -> list[tuple]:
+        (tmp_path / f"{name}.csv").write_text("\n".join((header, *rows)) + "\n" if header else "")
+        options = Options("csv", str(tmp_path if name == "b" else tmp_path / f"{name}.csv"), **{**COLUMNS, **columns})
+        return sorted(map(tuple, source_csv.csv_rows(spark, options).select("text", "label", "malformed").collect()))
+
+    rows = ("0,hello,track,", "1,where,refund,", "2,short", '3,"a\nb",,x')
+    found = told(",text,label,", *rows)  # as pandas writes its index
+    assert found[:3] == [("a\nb", None, False), ("hello", "track", False), ("short", None, True)]
+    assert told("text,label1,,", "hello,track,,", label_column="label1") == [("hello", "track", False)]
+    with pytest.raises(ConfigError, match=r"holds 'Text', 'text' more than once; rename all but one"):
+        told("text,label,n,Text", "hello,track,1,other")
+    with pytest.raises(ConfigError, match=r"'text0' is no column of .*; its columns: label, text"):
+        told(",label,text", "0,track,hello", text_column="text0")
+    with pytest.raises(ConfigError, match=r"empty\.csv is empty; a CSV file begins with a line"):
+        told("", name="empty")
+    (tmp_path / "empty.csv").unlink()
+    with pytest.raises(ConfigError, match="have different headers"):
+        told("label,text,", "track,hello,", name="b")
+
+
 def test_csv(spark, formats, tmp_path):
     texts = {key: row["turns"][0]["text"] for key, row in formats.talks.items() if row["source"] == "a.csv"}
     assert sorted(texts.values()) == ["hello", 'my "parcel",\nwhere', "refund please", "refund please"]
@@ -485,7 +506,7 @@ def test_csv(spark, formats, tmp_path):
     # Rows in another order have the same ids.
     (tmp_path / "c.csv").write_text("\n".join(["text,label,n", *reversed(CSV_ROWS)]))
     moved = Options("csv", str(tmp_path / "c.csv"), **COLUMNS)
-    again = source_files.with_ids(source_files.csv_rows(spark, moved), moved)
+    again = source_csv.with_ids(source_csv.csv_rows(spark, moved), moved)
     assert {row["record_id"]: row["text"] for row in again.collect()} == texts
     with pytest.raises(ConfigError, match=r"--text-column: 'words' is no column of .*; its columns: text, label, n"):
         ingest(spark, formats.settings, format="csv", path=str(formats.folder / "csv"), text_column="words", **JANUARY)
