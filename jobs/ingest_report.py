@@ -15,6 +15,7 @@ def count(run: Run, staged: Staged) -> None:
     run.count("refused", staged.refused)
     run.count("collapsed", staged.collapsed)
     run.count("gold", staged.gold)
+    run.count("unlabelled", staged.unlabelled)
     for code, number in sorted(staged.codes.items()):
         run.count(f"bad_{code}", number)
 
@@ -42,7 +43,10 @@ def tell(run: Run) -> None:
     again = f"; {n['collapsed']:,} came twice with the same content" if n["collapsed"] else ""
     codes = {key.removeprefix("bad_"): number for key, number in n.items() if key.startswith("bad_")}
     bad = f": {_listed(codes)}" if codes else ""
-    console.say(f"{n['gold']:,} gold labels; {n['refused']:,} of {n['records']:,} records in quarantine{bad}{again}")
+    blank = f"; {n['unlabelled']:,} lines without a label" if n["unlabelled"] else ""
+    console.say(
+        f"{n['gold']:,} gold labels; {n['refused']:,} of {n['records']:,} records in quarantine{bad}{blank}{again}"
+    )
 
 
 def _listed(codes: Mapping[str, int]) -> str:

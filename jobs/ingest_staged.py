@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kdsl.errors import ErrorCode
-from kdsl.importers.staged import BAD, CONVERSATION, GOLD, IMAGE
+from kdsl.importers.staged import BAD, CONVERSATION, GOLD, IMAGE, UNLABELLED
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -27,6 +27,7 @@ class Staged:
     records: int = 0
     gold: int = 0
     collapsed: int = 0
+    unlabelled: int = 0
     codes: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -54,12 +55,15 @@ def settle(spark: "SparkSession", staging: str) -> Staged:
         F.count_distinct("id", F.coalesce("task", F.lit(""))).alias("ids"),
         F.count_distinct("file", "row_key").alias("places"),
     )
-    staged = Staged(rows.where(F.col("kind") != BAD), rows.where(F.col("kind") == BAD))
+    staged = Staged(rows.where(~F.col("kind").isin(BAD, UNLABELLED)), rows.where(F.col("kind") == BAD))
     twice = False
     for row in counted.collect():
         staged.records += row["records"]
         if row["kind"] == BAD:
             staged.codes[row["error_code"]] += row["places"]
+            continue
+        if row["kind"] == UNLABELLED:
+            staged.unlabelled += row["rows"]
             continue
         if row["kind"] == GOLD:
             staged.gold += row["rows"]

@@ -418,6 +418,11 @@ def test_an_unknown_label_keeps_the_item(tmp_path, labels):
     assert "zanzibar" not in bad["message"]
 
 
+def test_a_line_in_which_no_label_was_filled_in_is_a_record_of_which_nothing_goes_in(tmp_path):
+    (row,) = admitted(b'{"item_id": "c1", "labels": {"intent": null}}', tmp_path)
+    assert (row["kind"], row["records"], row["id"]) == ("unlabelled", 1, "c1")
+
+
 def test_a_record_without_a_date(tmp_path):
     (bad,) = admitted(line(event_date=...), tmp_path)
     assert (bad["error_code"], "--from" in bad["message"]) == ("missing_key", True)

@@ -198,6 +198,10 @@ def test_a_sample_goes_out_is_labelled_and_comes_back_with_the_right_splits(
             1,
             1,
         )
+        # A line that nobody has filled in is a record too, or few typos would be a large share of a file begun.
+        assert (counts["records"], counts["unlabelled"]) == (len(rows) + 2, 1)
+        assert "; 2 of 10 records in quarantine" in (said := capsys.readouterr().out)
+        assert "; 1 lines without a label" in said
         assert night.lake.versions(["conversations", "images"]) == before
         gold = {(r["item_id"], r["task"]): r for r in night.rows("gold_labels")}
         for row in usable:

@@ -11,7 +11,7 @@ from kdsl import images
 from kdsl.errors import BadRow, ErrorCode
 from kdsl.importers import paths
 from kdsl.importers.record import PictureRef, Record, TextLimits, spread_date
-from kdsl.importers.staged import BAD, CONVERSATION, GOLD, IMAGE
+from kdsl.importers.staged import BAD, CONVERSATION, GOLD, IMAGE, UNLABELLED
 from kdsl.taxonomy import Taxonomy
 
 Row = dict[str, Any]
@@ -64,6 +64,8 @@ def refused(place: Place, error: BadRow, records: int = 1) -> Row:
 def admit(record: Record, place: Place, intake: Intake) -> Iterator[Row]:
     """The rows of one record, pictures first, so that no more than one is in memory."""
     if not record.turns and not record.pictures:
+        if not record.labels:
+            yield _row(UNLABELLED, place, 1, id=record.record_id)
         yield from _gold((record.record_id, "item", record.labels), record, place, intake, records=1)
         return
     try:

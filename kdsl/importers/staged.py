@@ -1,4 +1,4 @@
-"""What parsing writes and merging reads: one table of rows of four kinds, so that the input is parsed once."""
+"""What parsing writes and merging reads: one table of rows of five kinds, so that the input is parsed once."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import pyarrow as pa
 from kdsl.arrow import TURN
 
 CONVERSATION, IMAGE, GOLD, BAD = "conversation", "image", "gold", "bad"
+UNLABELLED = "unlabelled"  # a line of gold in which no label was filled in: a record of which nothing goes in
 
 SCHEMA = pa.schema(
     [
