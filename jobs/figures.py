@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Row
 
 ESTIMATED = "estimated_weighted_f1"
+OF_ESTIMATE = (ESTIMATED, "likeness", "input_likeness", "input_shift")
 OF_QUALITY = ("weighted_f1", "f1", "rows", "abstain_rate", "error_rate")
 NONE = Estimate(0.0, 0.0, 0.0, 0)
 

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from jobs import unfamiliar, unlabelled, unlearned
-from jobs.figures import ESTIMATED, NONE, OF_QUALITY, Key, estimated, measured, plain
+from jobs.figures import ESTIMATED, NONE, OF_ESTIMATE, OF_QUALITY, Key, estimated, measured, plain
 from jobs.items import among, within
 from jobs.lake import Lake
 from jobs.ledger import Run
@@ -28,8 +28,8 @@ def write(
     (seconds, cache hits) are written for the days on which this run labelled `worked[day]` items: a run works on many
     days at once, so each day gets its share by rows. Days in `retried`, on which it asked of nothing but rows with a
     passing fault once more, count only where an answer changed. Estimates are written for the days worked on, and for
-    those that have labels and none yet: a run was killed before it measured, or `evaluate` labelled them. What
-    the release learned from takes no part in estimates.
+    those that have labels and none yet, or one of another number of rows: a run was killed before it measured,
+    `evaluate` labelled them, items went away. What the release learned from takes no part in estimates.
     """
     labels = unlearned.labelled(lake, release, days).persist()
     # What is learned is known by heart: its words are none of them new, and its votes are surer than they would be.
@@ -48,7 +48,7 @@ def write(
             lambda: unlabelled.heard(lake, release, others, worked) if worked else {},
         )
         estimable = {(key.event_date, key.task) for key in figures if key.metric == "rows"}
-        missing = {day for day, task in estimable if Key(day, task, ESTIMATED, "") not in before} - set(worked)
+        missing = {batch[0] for batch in estimable if _outdated(batch, figures, before)} - set(worked)
         if missing:
             likenesses |= unfamiliar.likenesses(lake, release, others, missing)
             heard |= unlabelled.heard(lake, release, others, missing)
@@ -67,7 +67,7 @@ def write(
     none = {Key(*batch, ESTIMATED, ""): NONE for batch in estimable if batch[0] in {*worked, *missing}}
     figures |= none | guessed
     # Gold or labels that went away take their figures with them: a figure of no rows is none.
-    figures |= {key: NONE for key in before if key not in figures and _goes(key, {*worked, *missing})}
+    figures |= {key: NONE for key in before if key not in figures and _goes(key, {*worked, *missing}, estimable)}
     now = datetime.now(UTC)
     rows = [
         (run.run_id, *key[:4], e.value, e.low, e.high, e.n, release.manifest.release_id, now)
@@ -87,9 +87,16 @@ def _changed(labels: "DataFrame", days: Collection[date], run: Run) -> set[date]
     return {row["event_date"] for row in own.collect()}
 
 
-def _goes(key: Key, worked: Collection[date]) -> bool:
-    """Whether a stored figure that was not found again is none now."""
-    return key.metric in OF_QUALITY or (key.metric == "input_shift" and key.event_date in worked)
+def _outdated(batch: tuple[date, str], figures: Mapping[Key, Estimate], before: Mapping[Key, Estimate]) -> bool:
+    """Whether a day and task was never estimated, or when it had another number of rows."""
+    rows = Key(*batch, "rows", "")
+    return Key(*batch, ESTIMATED, "") not in before or figures[rows] != before.get(rows)
+
+
+def _goes(key: Key, worked: Collection[date], labelled: Collection[tuple[date, str]]) -> bool:
+    """Whether a stored figure that was not found again is none now; those of work stay."""
+    again = key.event_date in worked or (key.event_date, key.task) not in labelled
+    return key.metric in OF_QUALITY or (again and key.metric in OF_ESTIMATE)
 
 
 def stored(lake: Lake, release: Release, days: Days) -> dict[Key, Estimate]:

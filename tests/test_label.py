@@ -347,6 +347,10 @@ def test_dialogues_that_moved_or_went_leave_no_label_behind(night: Shop, odd: Od
     assert night.rows("shadow_labels") == []
     rows = night.rows("labels", f"item_id IN ('{odd.moved}', '{odd.gone}')")
     assert [(row["item_id"], row["event_date"]) for row in rows] == [(odd.moved, odd.seen)]
+    # The day is estimated anew of those that are left, though none of them was pending.
+    own = f"event_date = '{night.days.start}' AND task = 'intent'"
+    figures = night.rows("batch_metrics", f"{own} AND metric = 'estimated_weighted_f1'")
+    assert max(figures, key=lambda row: row["computed_at"])["n"] == len(night.rows("labels", own))
     ids = Counter((row["item_id"], row["task"]) for row in night.rows("labels"))
     assert set(ids.values()) == {1}
 
@@ -459,6 +463,11 @@ def test_a_night_that_was_labelled_and_not_measured_gets_its_figures_from_the_ne
     monkeypatch.setattr(label_job.quality.unlabelled, "heard", None)  # no day is looked at again
     night.label(days)
     assert night.lake.versions() == before | {"runs": before["runs"] + 1}
+    if because == "narrowed":  # a day that loses its items loses all that was measured of them
+        night.lake.delta("conversations").delete(own)
+        night.label(days)
+        sql.views(night.lake)
+        assert night.spark.sql(f"SELECT * FROM current_metrics WHERE {own} AND task = 'intent'").isEmpty()
 
 
 def test_what_the_release_learned_from_takes_no_part_in_estimates(night: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
