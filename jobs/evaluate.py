@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from jobs import options, registry, scores, spared, unlearned
+from jobs import console, figures, options, registry, scores, spared, unlearned
 from jobs.items import targets, units
 from jobs.label import label
 from jobs.lake import Lake
@@ -71,7 +71,8 @@ def evaluate(lake: Lake, settings: Settings, release: Release, split: str) -> di
     labels = lake.df(into).where(F.col("release_id") == release.manifest.release_id)
     scored = wanted.join(labels, ["item_id", "task", "event_date"], "left").cache()
     asked = spared.asked(lake, settings, release, scored)
-    tasks = {task: scores.of_task(cells) for task, cells in sorted(_cells(scored, "label").items())}
+    fused = sorted(_cells(scored, "label").items())
+    tasks = {task: scores.of_task(cells) for task, cells in fused}
     voters: dict[str, dict[str, Any]] = {}
     for voter in sorted({name for names in release.manifest.voters.values() for name in names}):
         # A row without this voter's vote (an error row) counts as wrong, like any missing label.
@@ -87,6 +88,9 @@ def evaluate(lake: Lake, settings: Settings, release: Release, split: str) -> di
         "voters": voters,
     }
     scores.show(report, release.manifest.called)
+    gold_rows = ((task, given, n) for task, cells in fused for (given, *_), n in cells.items())
+    if told := figures.foreign(gold_rows, release.taxonomy):
+        console.say(told)
     return report
 
 

@@ -9,6 +9,7 @@ from jobs.unfamiliar import Likeness
 from kdsl import metrics
 from kdsl.kolmogorov import UNLIKE
 from kdsl.metrics import Estimate
+from kdsl.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from pyspark.sql import Row
@@ -26,6 +27,22 @@ class Key(NamedTuple):
     task: str
     metric: str
     label: str
+
+
+def foreign(gold: Iterable[tuple[str, str | None, int]], taxonomy: Taxonomy) -> str:
+    """What to say of gold (task, label, rows) whose label a release of that taxonomy does not know; "" of none."""
+    known = {(task.name, label) for task in taxonomy.tasks for label in task.label_names}
+    found: Counter[tuple[str, str]] = Counter()
+    for task, label, rows in gold:
+        if label is not None and (task, label) not in known:
+            found[task, label] += rows
+    if not found:
+        return ""
+    named = ", ".join(f"{task} {label}" for (task, label), _ in found.most_common(3))
+    return (
+        f"{found.total():,} gold labels are none of the release's labels ({len(found):,} others, as {named}) and count "
+        "as wrong; correct them, or fit anew"
+    )
 
 
 def plain(value: float, n: int) -> Estimate:

@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from jobs import unfamiliar, unlabelled, unlearned
-from jobs.figures import ESTIMATED, NONE, OF_ESTIMATE, OF_QUALITY, Key, estimated, measured, plain
+from jobs import console, unfamiliar, unlabelled, unlearned
+from jobs.figures import ESTIMATED, NONE, OF_ESTIMATE, OF_QUALITY, Key, estimated, foreign, measured, plain
 from jobs.items import among, within
 from jobs.lake import Lake
 from jobs.ledger import Run
@@ -39,14 +39,17 @@ def write(
         if retried:
             changed = _changed(labels, retried, run)
             worked = {day: n for day, n in worked.items() if day not in retried or day in changed}
-        (figures, before, likenesses), heard = together(
+        (counted, before, likenesses), heard = together(
             lambda: (
-                measured(unlearned.counted(lake, known, labels)),
+                unlearned.counted(lake, known, labels),
                 stored(lake, release, days),
                 unfamiliar.likenesses(lake, release, others, worked) if worked else {},
             ),
             lambda: unlabelled.heard(lake, release, others, worked) if worked else {},
         )
+        figures = measured(counted)
+        if told := foreign(((row["task"], row["gold"], row["count"]) for row in counted), release.taxonomy):
+            console.say(told)
         estimable = {(key.event_date, key.task) for key in figures if key.metric == "rows"}
         missing = {batch[0] for batch in estimable if _outdated(batch, figures, before)} - set(worked)
         if missing:

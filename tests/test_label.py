@@ -195,7 +195,7 @@ def test_a_figure_whose_gold_went_away_is_no_current_figure(night: Shop) -> None
 
 
 def test_gold_that_the_release_does_not_know_is_not_learned_and_counts_as_wrong(night: Shop) -> None:
-    gold, day = night.lake.version("gold_labels"), night.days.start
+    gold, stored, day = night.lake.version("gold_labels"), night.lake.version("batch_metrics"), night.days.start
     known, foreign = night.rows("labels", f"event_date = '{day}' AND task = 'intent' AND label IS NOT NULL")[:2]
     now = datetime.now(UTC)
     rows = [
@@ -204,12 +204,19 @@ def test_gold_that_the_release_does_not_know_is_not_learned_and_counts_as_wrong(
         (night.rows("conversations")[0]["conversation_id"] + "-x", "intent", "a_label_of_before", "train", None, now),
     ]
     night.lake.upsert("gold_labels", night.spark.createDataFrame(rows, TABLES["gold_labels"].columns))
+    says = "1 gold labels are none of the release's labels (1 others, as intent a_label_of_before) and count as wrong"
     try:
-        figures = evaluate(night.lake, night.settings, night.release, "other")["tasks"]["intent"]
+        with console.out.capture() as told:
+            figures = evaluate(night.lake, night.settings, night.release, "other")["tasks"]["intent"]
+        assert says in told.get()
+        with console.out.capture() as told:
+            night.label(Days(day, day))
+        assert says in told.get()
         with console.out.capture() as told, ledger.recorded(night.lake, "fit", {}, (), ()) as run:
             taught = examples.collect(night.lake, night.settings, night.release.taxonomy, run)
     finally:
         night.lake.delta("gold_labels").restoreToVersion(gold)
+        night.lake.delta("batch_metrics").restoreToVersion(stored)
     lost = figures["labels"]["a_label_of_before"]
     assert (lost["f1"], lost["n"]) == (0.0, 1)
     wanted = f1_score([known["label"], "a_label_of_before"], [known["label"], foreign["label"]], average="weighted")
