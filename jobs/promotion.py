@@ -1,7 +1,7 @@
 """Whether a new release takes the place of the one at work."""
 
 from jobs.lake import Lake
-from jobs.registry import fused_scores, promoted, rolled_back
+from jobs.registry import fused_scores, history, promoted
 from jobs.shelf import Shelf
 from kdsl.config import Settings
 from kdsl.errors import ReleaseError
@@ -9,10 +9,11 @@ from kdsl.manifest import Manifest, Score, read_manifest
 
 
 def of_fit(lake: Lake, settings: Settings, new: Manifest) -> tuple[bool, str]:
-    """The verdict on what `fit` learned or found again: what somebody rolled back from stays where it is."""
-    if rolled_back(lake) == new.release_id:
-        again = f"`release promote {new.release_id}` has it label again"
-        return False, f"not promoted: {new.release_id} was rolled back from; {again}"
+    """The verdict on what `fit` learned or found again: what was at work before stays where somebody put it."""
+    at_work, *before = history(lake) or [""]
+    if new.release_id in before:
+        again = f"`./spark-submit.sh release promote {new.release_id}` has it label again"
+        return False, f"not promoted: {new.release_id} was at work before, and {at_work} took its place; {again}"
     return verdict(lake, settings, new)
 
 

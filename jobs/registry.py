@@ -14,9 +14,7 @@ from kdsl.ocr import reader_version
 from kdsl.release import Release
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Row
-
-ROLLED_BACK = "rolled back from "
+    from pyspark.sql import Row
 
 
 def find(lake: Lake, settings: Settings, release_id: str | None) -> Release:
@@ -75,14 +73,10 @@ def promoted(lake: Lake) -> str:
 
 def history(lake: Lake) -> list[str]:
     """Ids of the releases that were ever promoted, the one at work first, then by when each was promoted last."""
-    return [str(row["release_id"]) for row in _by_promotion(lake).select("release_id").collect()]
+    from pyspark.sql import functions as F
 
-
-def rolled_back(lake: Lake) -> str | None:
-    """The release that somebody rolled back from to the one at work, if that is how it came to be at work."""
-    at_work = _by_promotion(lake).select("reason").head()
-    why = str(at_work["reason"] or "") if at_work else ""
-    return why.removeprefix(ROLLED_BACK).partition(".")[0] if why.startswith(ROLLED_BACK) else None
+    ever = lake.df("releases").where(F.col("promoted_at").isNotNull()).orderBy(F.desc("promoted_at"))
+    return [str(row["release_id"]) for row in ever.select("release_id").collect()]
 
 
 def register(lake: Lake, release: Release, *, promote: bool, reason: str) -> None:
@@ -109,13 +103,6 @@ def register(lake: Lake, release: Release, *, promote: bool, reason: str) -> Non
 def fused_scores(noted: "Row") -> dict[str, float]:
     """Held-out weighted F1 by task of what a release says in the end, from its row of the table `releases`."""
     return {key.removesuffix(".fused"): score for key, score in noted["scores"].items() if key.endswith(".fused")}
-
-
-def _by_promotion(lake: Lake) -> "DataFrame":
-    """The releases that were ever promoted, the one at work first."""
-    from pyspark.sql import functions as F
-
-    return lake.df("releases").where(F.col("promoted_at").isNotNull()).orderBy(F.desc("promoted_at"))
 
 
 def _noted(lake: Lake) -> dict[str, str]:

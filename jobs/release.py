@@ -131,7 +131,7 @@ def _rollback(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
             f"lake {lake.root}: no release was promoted before the one at work; there is nothing to go back to."
         )
     release = registry.find(lake, settings, past[1])
-    registry.register(lake, release, promote=True, reason=f"{registry.ROLLED_BACK}{past[0]}. {args.why}".strip())
+    registry.register(lake, release, promote=True, reason=f"rolled back from {past[0]}. {args.why}".strip())
     console.say(f"{past[1]} labels from now on; `release promote {past[0]}` undoes it")
 
 

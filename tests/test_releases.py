@@ -210,12 +210,16 @@ def test_a_worse_release_is_promoted_by_force_and_reason_only_and_rolled_back(ni
         do(night, "promote", worse, force=True, why="a canary")
         assert registry.promoted(night.lake) == worse
         assert "promoted by force: a canary" in do(night, "list").replace("\n", "")
+        # A nightly fit with nothing new to learn finds the one that was at work before.
+        promote, reason = promotion.of_fit(night.lake, night.settings, night.release.manifest)
+        assert not promote
+        assert f"{worse} took its place; `./spark-submit.sh release promote {own}` has it label again" in reason
     finally:
         do(night, "rollback")
     assert registry.history(night.lake)[:2] == [own, worse]
     promote, reason = promotion.of_fit(night.lake, night.settings, other.manifest)  # a nightly fit finds it again
     assert not promote
-    assert f"`release promote {worse}`" in reason
+    assert f"release promote {worse}` has it label again" in reason
     assert promotion.of_fit(night.lake, night.settings, night.release.manifest)[0]
 
 
