@@ -1,10 +1,14 @@
 """Whether a new release takes the place of the one at work."""
 
+from collections.abc import Collection
+from pathlib import Path
+
 from jobs.lake import Lake
 from jobs.registry import fused_scores, history, promoted
 from jobs.shelf import Shelf
+from kdsl import taxonomy
 from kdsl.config import Settings
-from kdsl.errors import ReleaseError
+from kdsl.errors import ReleaseError, TaxonomyError
 from kdsl.manifest import Manifest, Score, read_manifest
 
 
@@ -20,7 +24,8 @@ def of_fit(lake: Lake, settings: Settings, new: Manifest) -> tuple[bool, str]:
 def verdict(lake: Lake, settings: Settings, new: Manifest) -> tuple[bool, str]:
     """Whether to promote a new release, and why: the first, or on no task below the promoted one's interval.
 
-    One that lacks a task of the promoted one is not: nobody would label that any more.
+    One that lacks a task of the promoted one is not: nobody would label that any more. Tasks whose labels the taxonomy
+    in the settings, the new one's, has otherwise than the promoted one's are not compared.
     """
     if new.interrupted:
         cut = ", ".join(new.interrupted)
@@ -35,26 +40,37 @@ def verdict(lake: Lake, settings: Settings, new: Manifest) -> tuple[bool, str]:
     if at_work == new.release_id:
         return True, f"{at_work} is the promoted release already"
     try:
-        old = read_manifest(Shelf(lake.spark, settings).folder(at_work))
-    except ReleaseError as error:
+        folder = Shelf(lake.spark, settings).folder(at_work)
+        old = read_manifest(folder)
+        same = old.taxonomy_digest == new.taxonomy_digest
+        others = () if same else _other_labels(folder / "taxonomy.json", settings.taxonomy)
+    except (ReleaseError, TaxonomyError) as error:
         return _against_the_table(lake, at_work, new, str(error))
-    return _against(old, new)
+    return _against(old, new, others)
 
 
-def _against(old: Manifest, new: Manifest) -> tuple[bool, str]:
-    if old.taxonomy_digest != new.taxonomy_digest:
-        return True, f"promoted: {old.release_id} was learned for another taxonomy"
+def _other_labels(before: Path, after: str) -> Collection[str]:
+    """Tasks that two files of taxonomies have with other labels, in whatever order."""
+    one, other = ({task.name: set(task.label_names) for task in taxonomy.load(file).tasks} for file in (before, after))
+    return [task for task in one if task in other and one[task] != other[task]]
+
+
+def _against(old: Manifest, new: Manifest, others: Collection[str] = ()) -> tuple[bool, str]:
     lost = [task for task in old.scores if task not in new.scores]
     worse = [
         f"{task} {new.score(task).value:.3f} < {old.score(task).low:.3f}"
         for task in old.scores
-        if task in new.scores and _below(new.score(task), old.score(task))
+        if task in new.scores and task not in others and _below(new.score(task), old.score(task))
     ]
     if lost or worse:
         lacks = f"has no task {', '.join(lost)}, which {old.release_id} labels"
         less = f"worse than {old.release_id} beyond its interval ({'; '.join(worse)})"
         return False, f"not promoted: {lacks if lost else less}"
-    return True, f"promoted: not worse than {old.release_id} beyond its interval"
+    apart = [task for task in old.scores if task in others]
+    changed = f"{', '.join(apart)}: other labels than {old.release_id} has, not compared"
+    if apart and len(apart) == len(old.scores):
+        return True, f"promoted: {changed}"
+    return True, f"promoted: not worse than {old.release_id} beyond its interval{f' ({changed})' if apart else ''}"
 
 
 def _below(new: Score, old: Score) -> bool:

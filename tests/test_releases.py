@@ -255,6 +255,37 @@ def test_a_release_that_was_right_on_all_examples_is_no_bar_to_what_may_be_as_go
     assert not promotion._against(scored(0.9, 0.85, 0.95), scored(0.8, 0.7, 0.9))[0]
 
 
+def test_after_a_change_of_the_taxonomy_only_tasks_with_other_labels_are_not_compared(
+    night: Shop, tmp_path: Path
+) -> None:
+    own, demo = night.release.manifest, night.release.taxonomy
+    scene = demo.task("scene")
+    less = scene.model_copy(update={"labels": scene.labels[1:]})
+    changed = demo.model_copy(update={"tasks": tuple(less if task == scene else task for task in demo.tasks)})
+    (tmp_path / "changed.yaml").write_text(changed.to_yaml())
+    settings = night.settings.model_copy(update={"taxonomy": str(tmp_path / "changed.yaml")})
+
+    def judged(*bad: str, tasks: tuple[str, ...] = ("intent", "scene")) -> tuple[bool, str]:
+        low = {"value": 0.01, "low": 0.0, "high": 0.02}
+        scores = {
+            task: by | {"fused": by["fused"].model_copy(update=low if task in bad else {})}
+            for task, by in own.scores.items()
+            if task in tasks
+        }
+        new = {"release_id": "rel-0123456789bb", "taxonomy_digest": changed.digest, "scores": scores}
+        return promotion.verdict(night.lake, settings, own.model_copy(update=new))
+
+    better, reason = judged("scene")
+    assert better
+    assert f"(scene: other labels than {own.release_id} has, not compared)" in reason
+    better, reason = judged("intent")
+    assert not better
+    assert "beyond its interval (intent 0.010 < " in reason
+    better, reason = judged(tasks=("intent",))
+    assert not better
+    assert "has no task scene" in reason
+
+
 def test_a_shadow_leaves_labels_as_they_are(night: Shop, other: Release) -> None:
     before = night.lake.version("labels")
     run = label(night.lake, night.settings, other, night.days, into="shadow_labels")
