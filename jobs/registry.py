@@ -24,6 +24,16 @@ def find(lake: Lake, settings: Settings, release_id: str | None) -> Release:
         ReleaseError: there is none, it was altered, or it was learned for another taxonomy or reader.
     """
     release = opened(lake, settings, release_id or promoted(lake))
+    must_fit(release, settings)
+    return release
+
+
+def must_fit(release: Release, settings: Settings) -> None:
+    """Check that a release was learned for the taxonomy in the settings, and from pictures as they are read now.
+
+    Raises:
+        ReleaseError: it was not.
+    """
     release.must_fit(taxonomy.load(settings.taxonomy))
     read_with, reads_now = release.manifest.reader_version, reader_version(release.manifest.reader)
     if read_with != reads_now:
@@ -31,7 +41,6 @@ def find(lake: Lake, settings: Settings, release_id: str | None) -> Release:
             f"release {release.manifest.release_id} was learned from pictures read by {read_with}; this version reads "
             f"them by {reads_now}. Run fit again."
         )
-    return release
 
 
 def opened(lake: Lake, settings: Settings, release_id: str) -> Release:

@@ -4,8 +4,7 @@ import argparse
 import tempfile
 from typing import TYPE_CHECKING
 
-from jobs import console, options, promotion, registry, votes
-from jobs.items import within
+from jobs import console, options, promotion, registry, release_rows
 from jobs.lake import Lake
 from jobs.shelf import Shelf
 from kdsl.config import Settings
@@ -86,27 +85,13 @@ def _diff(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
         raise ConfigError("release diff: name one release (against tonight's) or two, the older first.")
     days = options.days_if_given(args)
     ids = args.ids if len(args.ids) == 2 else [registry.promoted(lake), *args.ids]
-    look = registry.find if days else registry.opened  # rows are counted of tonight's labels alone
-    old, new = (look(lake, settings, release_id) for release_id in ids)
+    old, new = (registry.opened(lake, settings, release_id) for release_id in ids)
+    if days:
+        release_rows.must_compare(old, new, settings)
     for line in difference(old, new) or ["no difference"]:
         console.say(line)
     if days:
-        from pyspark.sql import functions as F
-
-        rows = votes.compare(lake, old, new, within(days)).localCheckpoint()
-        n, unknown = rows.agg(F.count("*"), F.count_if(~F.col("known"))).collect()[0]
-        moved = rows.where("known AND NOT old <=> new").groupBy("task", "old", "new")
-        changes = moved.agg(
-            F.count("*").alias("n"), F.slice(F.array_sort(F.collect_list("item_id")), 1, args.shown + 1)
-        )
-        found = changes.orderBy(F.desc("n"), "task", "old", "new").collect()
-        console.say(f"of {n} items from {days.start} to {days.end}, {sum(row['n'] for row in found)} change:")
-        for task, one, other, count, ids in found:
-            shown = ", ".join([*ids[: args.shown], *(["..."] if len(ids) > args.shown else [])])
-            console.say(f"  {count:5d} {task}: {one or 'abstained'} -> {other or 'abstained'} ({shown})")
-        if unknown:
-            first = f"label --shadow {new.manifest.release_id} first"
-            console.say(f"  {unknown} items lack votes of one of the two: {first}")
+        release_rows.count(lake, old, new, days, args.shown)
 
 
 def _promote(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:

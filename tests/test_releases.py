@@ -168,6 +168,19 @@ def test_diff_counts_the_rows_that_would_change_without_a_model(night: Shop, oth
         do(night, "diff", other.manifest.release_id, start=night.days.start)
 
 
+def test_rows_are_not_compared_across_a_change_of_the_taxonomy_and_all_else_is(night: Shop) -> None:
+    made = night.release.path.with_name("rel-222222222222")
+    shutil.copytree(night.release.path, made)
+    try:
+        manifest = json.loads((made / "manifest.json").read_text()) | {"release_id": made.name}
+        (made / "manifest.json").write_text(json.dumps(manifest | {"taxonomy_digest": "0" * 64}))
+        with pytest.raises(ConfigError, match=r"releases of one taxonomy; .* \(0{12}\)\. Leave out --from and --to"):
+            do(night, "diff", made.name, start=night.days.start, end=night.days.end)
+        assert do(night, "diff", made.name).strip() == "no difference"
+    finally:
+        shutil.rmtree(made)
+
+
 def test_releases_are_compared_and_scored_where_none_is_at_work_yet(night: Shop, other: Release, monkeypatch) -> None:
     one, two = night.release.manifest.release_id, other.manifest.release_id
     alike = do(night, "diff", one, two)
