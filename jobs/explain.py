@@ -7,8 +7,9 @@ from jobs import console
 from jobs.lake import Lake
 from jobs.shelf import Shelf
 from kdsl.config import Settings
-from kdsl.errors import ConfigError
+from kdsl.errors import ConfigError, ReleaseError
 from kdsl.explain import explain
+from kdsl.release import Release
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -28,6 +29,7 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
 
     Raises:
         ConfigError: the item has no label.
+        ReleaseError: the release that gave it is gone, or was altered.
     """
     from pyspark.sql import functions as F
 
@@ -45,8 +47,24 @@ def run(spark: "SparkSession", settings: Settings, args: argparse.Namespace) -> 
             f"--item: {args.item!r:.80} has no label{of}{by} in {lake.root}; label its date first, or mend the id."
         )
     for row in found:
-        release = Shelf(spark, settings).open(row["release_id"])
+        release = _release(lake, settings, row["release_id"], args.item)
         for line in explain(row.asDict(recursive=True), release.fusion(row["task"])):
             console.say(line)
         score = release.manifest.score(row["task"])
         console.say(f"  release {row['release_id']}: held-out weighted F1 {score}")
+
+
+def _release(lake: Lake, settings: Settings, release_id: str, item: str) -> Release:
+    from pyspark.sql import functions as F
+
+    shelf = Shelf(lake.spark, settings)
+    if shelf.has(release_id):
+        return shelf.open(release_id)
+    noted = lake.df("releases").where(F.col("release_id") == release_id).select("path").head()
+    known = (
+        f"by the table `releases` it lies at {noted['path']}" if noted else "the table `releases` has none of that id"
+    )
+    raise ReleaseError(
+        f"--item: {item!r:.80} was labelled by release {release_id}, which is not in {settings.releases}; {known}. "
+        "Restore that folder, name the one that holds it with --releases, or label the item's date by another release."
+    )

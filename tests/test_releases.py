@@ -323,7 +323,7 @@ def test_a_candidate_is_scored_on_its_shadows_and_labels_stay(night: Shop, other
     assert report["tasks"]["intent"]["n"] == own["n"]
 
 
-def test_a_label_is_explained_in_words(night: Shop) -> None:
+def test_a_label_is_explained_in_words(night: Shop, tmp_path: Path) -> None:
     row = night.rows("labels", "task = 'intent' AND error_code IS NULL AND size(rules_fired) > 0")[0]
     args = argparse.Namespace(item=row["item_id"], task="intent", shadow=None)
     told = said(lambda: explain.run(night.spark, night.settings, args))
@@ -332,6 +332,10 @@ def test_a_label_is_explained_in_words(night: Shop) -> None:
     assert "the linear voter said" in told
     with pytest.raises(ConfigError, match="'nobody' has no label"):
         explain.run(night.spark, night.settings, argparse.Namespace(item="nobody", task=None, shadow=None))
+    elsewhere = night.settings.model_copy(update={"releases": str(tmp_path)})
+    [noted] = night.rows("releases", f"release_id = '{row['release_id']}'")
+    with pytest.raises(ReleaseError, match=f"labelled by release {noted['release_id']}, .* lies at {noted['path']}"):
+        explain.run(night.spark, elsewhere, args)
 
 
 def test_what_a_shadow_said_is_explained_beside_the_label(night: Shop, other: Release) -> None:
