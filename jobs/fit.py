@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import kdsl
-from jobs import console, ledger, post_training, promotion, registry, rule_edits
+from jobs import broken, console, ledger, post_training, promotion, registry, rule_edits
 from jobs.examples import Examples, collect
 from jobs.lake import Lake
 from jobs.shelf import Shelf
@@ -51,6 +51,7 @@ def fit(lake: Lake, settings: Settings) -> Release:
 
     Raises:
         ConfigError: there is no gold to learn from, or no checkpoint at the path of a model.
+        ReleaseError: what it finds again has another manifest than the lake noted, or is broken on a store.
     """
     wanted = taxonomy.load(settings.taxonomy)
     models = mllm_voter.fingerprints({name: getattr(settings.fit, name) for name in mllm_voter.NAMES})
@@ -73,9 +74,14 @@ def fit(lake: Lake, settings: Settings) -> Release:
             }
         )
         run.count("examples", len(taught.keys))
-        found = _learn(Shelf(lake.spark, settings), settings, wanted, taught, hands, run=run)
+        shelf = Shelf(lake.spark, settings)
+        known = broken.found_whole(shelf, run.release_id)
+        if known is not None:
+            registry.is_noted(lake, known)  # else `label` would refuse what this promotes
+            console.say(f"nothing new to learn: {run.release_id} was learned from the same gold with the same settings")
+        found = known or _learn(shelf, settings, wanted, taught, hands, run=run)
         promote, reason = promotion.of_fit(lake, settings, found.manifest)
-        registry.register(lake, found, promote=promote, reason=reason)
+        registry.register(lake, found, promote=promote, reason=reason, anew=known is None)
         console.say(reason)
     return found
 
@@ -90,9 +96,6 @@ def _learn(
     run: ledger.Run,
 ) -> Release:
     release_id = str(run.release_id)
-    if (known := shelf.found(release_id)) is not None:
-        console.say(f"nothing new to learn: {release_id} was learned from the same gold with the same settings")
-        return known
     with post_training.elsewhere(shelf.spark, settings, run) as start:
         trained = training.train(
             wanted, taught.by_task, settings.fit, run.stage, hands, only_teach=taught.only_teach, start=start

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from jobs import console
 from jobs.lake import Lake
 from jobs.shelf import Shelf
 from jobs.tables import RELEASES
@@ -62,7 +63,10 @@ def is_noted(lake: Lake, release: Release) -> bool:
     """
     noted = _noted(lake).get(release.manifest.release_id)
     if noted and noted != file_sha256(release.path / MANIFEST):
-        raise ReleaseError(f"release {release.manifest.release_id}: {MANIFEST} was altered since `fit`; restore it.")
+        raise ReleaseError(
+            f"release {release.manifest.release_id}: {MANIFEST} was altered since `fit`; restore it, or move "
+            f"{release.origin or release.path} away and `fit` again, which learns it anew from the same gold."
+        )
     return noted is not None
 
 
@@ -88,14 +92,25 @@ def history(lake: Lake) -> list[str]:
     return [str(row["release_id"]) for row in ever.select("release_id").collect()]
 
 
-def register(lake: Lake, release: Release, *, promote: bool, reason: str) -> None:
-    """Note a release in `releases`, and that it is promoted from now on where `promote` says so."""
+def register(lake: Lake, release: Release, *, promote: bool, reason: str, anew: bool = False) -> None:
+    """Note a release in `releases`, and that it is promoted from now on where `promote` says so.
+
+    One that is noted already stays as it is noted, unless it was learned `anew`, as after its folder was lost: then the
+    row gets its new manifest, and is promoted as it was.
+    """
+    release_id = release.manifest.release_id
+    if anew and _noted(lake).get(release_id, (sha := file_sha256(release.path / MANIFEST))) != sha:
+        (was,) = lake.df("releases").where(f"release_id = '{release_id}'").collect()
+        _note(lake, release, was["promoted_at"], was["reason"])
+        console.say(f"{release_id} was noted before: the table `releases` has its new manifest now")
+    stands = release_id == _at_work(lake) if promote else release_id in _noted(lake)
+    if not stands:
+        _note(lake, release, datetime.now(UTC) if promote else None, reason)
+
+
+def _note(lake: Lake, release: Release, promoted_at: datetime | None, reason: str) -> None:
     manifest = release.manifest
-    stands = manifest.release_id == _at_work(lake) if promote else manifest.release_id in _noted(lake)
-    if stands:
-        return
     scores = {f"{task}.{voter}": score.value for task, by in manifest.scores.items() for voter, score in by.items()}
-    now = datetime.now(UTC)
     row = (
         manifest.release_id,
         release.origin or str(release.path),
@@ -103,7 +118,7 @@ def register(lake: Lake, release: Release, *, promote: bool, reason: str) -> Non
         manifest.taxonomy,
         scores,
         manifest.created_at,
-        now if promote else None,
+        promoted_at,
         reason,
     )
     lake.upsert("releases", lake.spark.createDataFrame([row], RELEASES.columns))

@@ -17,6 +17,8 @@ from kdsl.release import Release
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+BROKEN = ".broken-"  # behind the id, in the name of a folder that `fit` put aside
+
 
 class Shelf:
     """The releases of `settings.releases`.
@@ -43,12 +45,12 @@ class Shelf:
         return self.cache / "new" if self.remote else Path(self.where).resolve()
 
     def ids(self) -> list[str]:
-        """Ids of all releases there, in order."""
+        """Ids of all releases there, in order, without those put aside."""
         if not self.remote:
-            return sorted(folder.name for folder in Path(self.where).glob("rel-*"))
+            return sorted(folder.name for folder in Path(self.where).glob("rel-*") if BROKEN not in folder.name)
         fs, root = file_system(self.spark, self.where)
         names = [status.getPath().getName() for status in fs.listStatus(root)] if fs.exists(root) else []
-        return sorted(name for name in names if name.startswith("rel-") and self.has(name))
+        return sorted(name for name in names if name.startswith("rel-") and BROKEN not in name and self.has(name))
 
     def has(self, release_id: str) -> bool:
         """Whether it is there, and not only a part of it that is still being written."""

@@ -134,17 +134,40 @@ def test_of_releases_without_a_task_in_common_no_row_is_compared(night: Shop) ->
     assert votes.compare(night.lake, one, other, within(night.days)).count() == 0
 
 
-def test_fit_says_which_task_has_no_gold_and_does_not_promote_what_lacks_it(night: Shop) -> None:
-    fast = night.settings.fit.model_copy(update={"voters": ("linear",)})
-    gold = night.lake.version("gold_labels")
+def test_fit_says_which_task_has_no_gold_and_learns_anew_what_was_broken(night: Shop) -> None:
+    """Nothing is promoted that lacks the task. What broke goes aside, and no later night stumbles over it."""
+    voters = night.settings.fit.model_copy(update={"voters": ("linear",)})
+    fast = night.settings.model_copy(update={"fit": voters})
+    own, gold = night.release.manifest.release_id, night.lake.version("gold_labels")
     night.lake.delta("gold_labels").delete("task = 'scene' AND split = 'train'")
+    learned: list[Release] = []
     try:
-        told = said(lambda: fit(night.lake, night.settings.model_copy(update={"fit": fast})))
+        told = said(lambda: learned.append(fit(night.lake, fast)))
+        assert "task scene has no gold of split train" in told
+        assert "not promoted: has no task scene" in told.replace("\n", " ")
+        assert registry.promoted(night.lake) == own
+        [(path, release_id)] = [(one.path, one.manifest.release_id) for one in learned]
+        do(night, "promote", release_id, force=True, why="no pictures any more")
+        with (path / "manifest.json").open("a") as manifest:
+            manifest.write("\n")
+        with pytest.raises(
+            ReleaseError, match=rf"altered since `fit`; restore it, or move {path} away and `fit` again"
+        ):
+            fit(night.lake, fast)
+        (path / "learned.json").unlink()
+        told = said(lambda: fit(night.lake, fast)).replace("\n", " ")
     finally:
         night.lake.delta("gold_labels").restoreToVersion(gold)
-    assert "task scene has no gold of split train" in told
-    assert "not promoted: has no task scene" in told.replace("\n", " ")
-    assert registry.promoted(night.lake) == night.release.manifest.release_id
+    assert f"learned.json is missing from {path}" in told
+    assert f"keeps the folder as {release_id}.broken-1 and learns {release_id} anew" in told
+    assert f"{release_id} is the promoted release already" in told
+    assert (path.with_name(f"{release_id}.broken-1") / "manifest.json").is_file()
+    assert registry.promoted(night.lake) == release_id
+    verified = do(night, "verify").replace("\n", " ")
+    assert f"{release_id}: whole, every file of the recorded hash; its manifest too" in verified
+    assert "broken" not in verified
+    do(night, "rollback")
+    assert registry.promoted(night.lake) == own
 
 
 def test_diff_counts_the_rows_that_would_change_without_a_model(night: Shop, other: Release) -> None:
