@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Jobs whose driver reads a little and ends: what the JVM's better compiler costs, they never get back.
 BRIEF = ("evaluate", "explain", "release", "report", "rules", "sample")
 QUICK = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
+CLASSES = jars.NOTED.with_name("classes.jsa")  # what `make quick` wrote
 
 
 def command(argv: list[str]) -> list[str]:
@@ -28,14 +29,23 @@ def command(argv: list[str]) -> list[str]:
     # Here and not in the session alone: what the driver's JVM and the executors start with cannot be set later.
     chosen = dict(spark.conf)
     log4j = (ROOT / "conf" / "log4j2.properties").as_uri()
-    quick = QUICK if spark.master.startswith("local") and argv[0] in BRIEF else ""
-    given = chosen.get("spark.driver.extraJavaOptions", "")  # last: of two that differ the JVM takes the later one
-    chosen["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile={log4j} {quick} {given}".strip()
+    java = [f"-Dlog4j2.configurationFile={log4j}"]
+    if spark.master.startswith("local"):
+        java += [*([QUICK] if argv[0] in BRIEF else []), *_kept()]
+    java += filter(None, [chosen.get("spark.driver.extraJavaOptions")])  # last: of two that differ the later one counts
+    chosen["spark.driver.extraJavaOptions"] = " ".join(java)
     if "spark.pyspark.python" in chosen:
         chosen.setdefault("spark.pyspark.driver.python", sys.executable)
     for key, value in chosen.items():
         words += ["--conf", f"{key}={value}"]
     return [*words, str(ROOT / "jobs" / "run.py"), *argv]
+
+
+def _kept() -> list[str]:
+    """The options by which the JVM maps kept classes; it says nothing where they are those of other jars."""
+    if not CLASSES.is_file():
+        return []
+    return [f'"-XX:SharedArchiveFile={CLASSES}"', "-Xlog:cds=off", "-Xlog:cds+dynamic=off", "-Xlog:class+path=off"]
 
 
 def main() -> int:

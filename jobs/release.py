@@ -65,7 +65,7 @@ def _show(lake: Lake, settings: Settings, args: argparse.Namespace) -> None:
                 missed = _missed(release.manifest.left_out.get(task, {}).get(name))
                 console.say(f"  {task:<8} {name:<8} held-out weighted F1 {score}{ece}{weight}{missed}")
             doubt = f"abstains below {fusion.threshold:.3f}" if fusion.threshold else "never abstains for doubt"
-            console.say(f"  {task:<8} decided by {fusion.uses}; {doubt}")
+            console.say(f"  {task:<8} decided by {fusion.who}; {doubt}")
             if fusion.cascade:
                 console.say(f"  {task:<8} large is asked of {fusion.cascade.share:.0%} of items at most")
 

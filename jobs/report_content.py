@@ -57,7 +57,7 @@ def _part(
         name=task,
         labels=held.labels,
         voters=manifest.voters[task],
-        uses=manifest.uses.get(task, fusion.uses),
+        uses=fusion.who,
         scores=_estimates(manifest.scores[task]),
         gains=_estimates(manifest.gains.get(task, {})),
         left_out=_estimates(manifest.left_out.get(task, {})),

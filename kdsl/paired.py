@@ -54,7 +54,9 @@ def compare(
     scores, differences = {}, {}
     for place, name in enumerate(parts, start=repeats):
         scores[name] = _estimate(value[place], draws[:, place], n)
-        differences[name] = _estimate(whole - value[place], whole_draws - draws[:, place], n)
+        # Not of the means: three times the same number may have a mean that is another in its last digit.
+        ahead, ahead_draws = value[:repeats] - value[place], draws[:, :repeats] - draws[:, place, None]
+        differences[name] = _estimate(ahead.mean(), ahead_draws.mean(axis=1), n)
     return _estimate(whole, whole_draws, n), scores, differences
 
 
@@ -68,6 +70,7 @@ def less(gold: Answers, one: Sequence[Answers], other: Sequence[Answers], *, see
         raise ValueError("no rows to compare on")
     value, draws = weighted_f1_draws(gold, [*one, *other], seed=seed)
     n = len(one)
+    value, draws = value - value[0], draws - draws[:, :1]  # so that answers that are the same differ by 0 and no less
     return _estimate(
         value[:n].mean() - value[n:].mean(), draws[:, :n].mean(axis=1) - draws[:, n:].mean(axis=1), len(gold)
     )

@@ -64,8 +64,8 @@ def _missed(task: str, old: Mapping[str, Score], new: Mapping[str, Score]) -> It
 
 
 def _fusion(task: str, old: Fusion, new: Fusion) -> Iterator[str]:
-    if old.uses != new.uses:
-        yield f"{task}: decided by {old.uses} -> {new.uses}"
+    if old.who != new.who:
+        yield f"{task}: decided by {old.who} -> {new.who}"
     for name in dict.fromkeys((*old.voters, *new.voters)):
         one, other = old.weights.get(name), new.weights.get(name)
         if one is None or other is None or abs(one - other) >= 0.005:

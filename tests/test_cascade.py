@@ -1,5 +1,6 @@
 """The large model is asked only where it is expected to change the answer, within a budget; all else stays defined."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,8 @@ def test_a_share_of_none_and_of_all(learned: tuple[Fusion, Verdict]) -> None:
     assert none.others is not None
     assert none(said).label.tolist() == none.others(said).label.tolist()
     assert "asked of no row" in str(verdict)
+    assert "no better" not in str(verdict)  # it is, and may not be asked
+    assert (none.who, verdict.uses) == ("linear", "linear")
     assert none(said).label.tolist() == first_best(said["linear"]).tolist()
 
 
@@ -136,6 +139,20 @@ def test_a_dear_voter_that_knows_nothing_is_asked_of_no_row() -> None:
     assert verdict.share == 0
     assert not kept.asked.any()
     assert {one.share: one for one in verdict.curve}[0.5].gain.value < 0
+    # Who is said to decide is who does: it has no say, and the pool with it is nobody's.
+    assert verdict.uses == fusion.who == "linear"
+    assert verdict.idle == fusion.idle == (DEAR,)
+    assert "with whom answers are no better" in str(verdict)
+
+
+def test_where_the_dear_voter_is_asked_one_may_decide_and_elsewhere_another(learned: tuple[Fusion, Verdict]) -> None:
+    fusion, verdict = learned
+    assert fusion.others is not None
+    alone = fusion.model_copy(update={"others": fusion.others.model_copy(update={"uses": "linear"})})
+    both = fusion.model_copy(update={"others": fusion.others.model_copy(update={"uses": POOL})})
+    assert (alone.who, both.who) == ("pool where large is asked, linear elsewhere", POOL)
+    told = str(replace(verdict, uses=POOL, others="linear"))
+    assert told.startswith("uses the pool where large is asked, linear elsewhere: nested ")
 
 
 def test_the_same_row_is_asked_of_in_any_batch_and_after_a_save(

@@ -144,6 +144,17 @@ def test_a_voter_without_a_say_is_told_with_its_own_rows_and_what_its_model_is_c
     assert "No say: small" in text
 
 
+def test_who_decides_is_told_and_no_more_claimed_of_the_pool_than_was_measured() -> None:
+    part = replace(task("intent", ("a", "b"), nights=1), uses="pool")
+    behind = {name: Estimate(-0.01, -0.07, 0.05, 90) for name in part.voters}
+    assert "the pool decides; no voter alone did better" in is_whole(page(content(replace(part, gains={})))).text
+    told = is_whole(page(content(replace(part, gains=behind)))).text
+    assert "the pool decides" in told
+    assert "no voter alone did better" not in told
+    parted = replace(part, uses="pool where large is asked, linear elsewhere")
+    assert "decided by pool where large is asked, linear elsewhere" in is_whole(page(content(parted))).text
+
+
 def test_what_is_lost_without_a_part_is_told_where_the_release_knows_it() -> None:
     part = task("intent", ("a", "b"), nights=1)
     text = is_whole(page(content(part))).text

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kdsl.errors import ReleaseError
-from kdsl.fusion.cascade import Cascade
+from kdsl.fusion.cascade import DEAR, Cascade
 from kdsl.fusion.facts import Facts
 from kdsl.fusion.override import Override, believed, overrule
 from kdsl.fusion.pool import pool
@@ -68,6 +68,15 @@ class Fusion(BaseModel):
     def speakers(self) -> tuple[str, ...]:
         """Those of the voters that have a say."""
         return tuple(name for name in self.voters if name not in self.idle)
+
+    @property
+    def who(self) -> str:
+        """Who decides: `pool` or a voter, or the two that do, where another one decides without the dear voter."""
+        if self.cascade is None or self.others is None or self.others.uses == self.uses:
+            return self.uses
+        if self.cascade.asks_nobody:
+            return self.others.uses
+        return f"{self.uses} where {DEAR} is asked, {self.others.uses} elsewhere"
 
     def asks(self, said: Mapping[str, LogProbs]) -> NDArray[np.bool_]:
         """Of which rows the dear voter is to be asked, (n,), from what the others said, (n, labels) each."""

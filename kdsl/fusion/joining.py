@@ -9,7 +9,7 @@ from kdsl.fusion.answered import REPEATS, answers
 from kdsl.fusion.fit import Recipe
 from kdsl.fusion.fusion import first_best
 from kdsl.fusion.held_out import HeldOut
-from kdsl.paired import compare
+from kdsl.paired import less
 
 
 def idle(held: HeldOut, *, seed: int, share: float = 1.0) -> tuple[str, ...]:
@@ -25,9 +25,6 @@ def idle(held: HeldOut, *, seed: int, share: float = 1.0) -> tuple[str, ...]:
     turns = range(seed, seed + REPEATS)
     whole = [answers(held, Recipe(share=share), seed=turn).label[at] for turn in turns]
     rest = [answers(held.without(some), seed=turn).label[at] for turn in turns]
-    with_them, alone, _ = compare(
-        held.gold[at], whole, {name: first_best(held.said[name])[at] for name in some}, seed=seed
-    )
-    without, _, _ = compare(held.gold[at], rest, {}, seed=seed)
-    best = max(with_them.value, *(score.value for score in alone.values()))
-    return () if best > without.value else some
+    gold, alone = held.gold[at], [[first_best(held.said[name])[at]] for name in some]
+    better = any(less(gold, answered, rest, seed=seed).value > 0 for answered in (whole, *alone))
+    return () if better else some

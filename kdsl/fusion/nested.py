@@ -62,16 +62,24 @@ class Verdict:
         return {**self.parts, POOL: self.pool, "fused": self.released}
 
     def __str__(self) -> str:
-        idle = f"; no say for {' and '.join(self.idle)}, with whom answers are no better" if self.idle else ""
+        # Asked of nobody for want of a budget it has no say either, however much better answers are with it.
+        dear = bool(self.curve) and self.curve[-1].gain.value > 0
+        no_better = [name for name in self.idle if name != DEAR or not dear]
+        idle = f"; no say for {' and '.join(no_better)}, with whom answers are no better" if no_better else ""
+        asked = idle + (f"; {self._asked()}" if self.share < 1 else "")
         if len(self.parts) - len(self.idle) == 1:
-            return f"uses {self.uses}, the only voter{idle}"
+            return f"uses {self.uses}, the only voter with a say{asked}"
         d = self.differences[self.best_part]
         gain = f"{d.value:+.3f} [{d.low:+.3f}, {d.high:+.3f}] against {self.best_part}, n = {d.n}"
         gain += f"; {self.changed:.0f} rows answered otherwise, {self.overruled:.0f} of them by a rule's word"
-        asked = idle + (f"; {self._asked()}" if self.share < 1 else "")
+        where = ""
+        if 0 < self.share < 1 and self.others != self.uses:
+            where = (
+                f" where {DEAR} is asked, {'the pool of the others' if self.others == POOL else self.others} elsewhere"
+            )
         if self.uses == POOL:
-            return f"uses the pool: nested {self.pool.value:.3f}, {gain}{self._abstaining()}{asked}"
-        return f"uses {self.uses} alone: the pool is no better (nested {self.pool.value:.3f}, {gain}){asked}"
+            return f"uses the pool{where}: nested {self.pool.value:.3f}, {gain}{self._abstaining()}{asked}"
+        return f"uses {self.uses} alone{where}: the pool is no better (nested {self.pool.value:.3f}, {gain}){asked}"
 
     def _abstaining(self) -> str:
         """What abstaining costs: the comparison is of answers to all rows."""
@@ -163,6 +171,8 @@ def judge(
         if share < 1 and spared.released.value < scores[cheap].value:
             # The others were judged on more rows than these; whom they lose to here speaks for them.
             spared = _spared(held, verdict, cheap, seed=seed, share=share)
+        if not spared.share and DEAR not in idle:  # asked of nobody it has no say, and takes no rows from the others
+            return judge(held, seed=seed, precision=precision, share=share, idle=(*idle, DEAR))
         verdict = spared
     if precision is None:
         return verdict

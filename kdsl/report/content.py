@@ -64,6 +64,7 @@ class TaskPart:
     labels: tuple[str, ...]
     voters: tuple[str, ...]
     uses: str
+    """`pool`, a voter, or in words who decides where (`kdsl.fusion.fusion.Fusion.who`)."""
     scores: Mapping[str, Estimate]
     """Voter, `pool` or `fused` -> held-out weighted F1 at `fit`."""
     gains: Mapping[str, Estimate]

@@ -97,14 +97,18 @@ def _name(name: str, task: TaskPart) -> str:
 
 
 def _verdict(task: TaskPart) -> str:
-    if task.uses == POOL:
-        return f"{task.name}: the pool decides; no voter alone did better"
-    return f"{task.name}: {task.uses} decides alone; the pool did not beat it"
+    if task.uses in task.voters:
+        return f"{task.name}: {task.uses} decides alone; the pool did not beat it"
+    if task.uses != POOL:
+        return f"{task.name}: decided by {task.uses}"
+    best = "; no voter alone did better" if all(gain.value >= 0 for gain in task.gains.values()) else ""
+    return f"{task.name}: the pool decides{best}"
 
 
 def _weights(task: TaskPart) -> str:
     said = ", ".join(f"{name} {weight:.2f}" for name, weight in task.weights.items())
-    idle = f" No say: {', '.join(task.idle)}, with whom answers on their hold-out are no better." if task.idle else ""
+    silent = f" No say: {', '.join(task.idle)}; answers are no better with them, or none may be asked of them."
+    idle = silent if task.idle else ""
     return f"Weights in the pool: {said}.{idle} Differences are nested and paired; an interval across 0 proves nothing."
 
 
