@@ -100,6 +100,27 @@ def test_the_command_is_spark_submit_of_the_installed_pyspark() -> None:
     assert words[-6:] == [str(launch.ROOT / "jobs" / "run.py"), "fit", "--lake", "l", "--master", "local[3]"]
 
 
+def test_classes_that_were_kept_are_mapped_by_a_driver_of_this_machine_alone(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(launch, "CLASSES", tmp_path / "with space" / "classes.jsa")
+    asked = {
+        "none kept": launch.command(["sql", "--lake", "l", "--master", "local[3]"]),
+    }
+    launch.CLASSES.parent.mkdir()
+    launch.CLASSES.touch()
+    for master in ("local[3]", "spark://host:7077"):
+        asked[master] = launch.command(["sql", "--lake", "l", "--master", master])
+    java = {
+        name: next(word for word in words if word.startswith("spark.driver.extraJavaOptions="))
+        for name, words in asked.items()
+    }
+    kept = f'"-XX:SharedArchiveFile={launch.CLASSES}"'
+    assert {name: kept in options for name, options in java.items()} == {
+        "none kept": False,
+        "local[3]": True,
+        "spark://host:7077": False,
+    }
+
+
 @pytest.mark.parametrize(
     ("master", "set_before", "threads"),
     [("local[2]", None, "1"), ("local[2]", "4", "4"), ("spark://host:7077", None, None)],

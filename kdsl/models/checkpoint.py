@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kdsl.errors import ConfigError, reason
-from kdsl.models import fast
+from kdsl.models import fast, probe
 
 PICKLES = (
     ".bin", ".pt", ".pth", ".pkl", ".pickle", ".dill", ".ckpt", ".joblib", ".npy", ".npz", ".h5", ".hdf5", ".keras",
@@ -19,6 +19,7 @@ WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")  # what a do
 MOST = 64_000_000  # bytes of a JSON file; the largest tokenizers take 20 million
 FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 PLAIN = ("llama", "qwen2", "qwen3")  # text alone; their attention is the one of `kdsl.models.fast`
+ENDLESS, UNTOLD = 10**9, 4_096  # what tokenizers say where they know no bound, and what is read then
 _SAMPLE = 1 << 14  # bytes of a tensor, from its middle
 
 
@@ -32,6 +33,8 @@ class Loaded:
     picture_token: int | None
     fingerprint: str
     context: int
+    prefixes: bool = True
+    """Whether items can be run behind a shared part that was run before."""
 
 
 def folder_of(path: str, *, allow_download: bool = False) -> Path:
@@ -176,8 +179,17 @@ def load(path: str, *, device: str, max_pixels: int, min_pixels: int, allow_down
         image_processor=image_processor,
         picture_token=int(model.config.image_token_id) if looks else None,
         fingerprint=fingerprint(folder),
-        context=int(model.config.get_text_config().max_position_embeddings),
+        context=_context(model, tokenizer),
+        prefixes=looks or (kind in PLAIN and not probe.windowed(model)) or probe.prefixes(model, str(folder)),
     )
+
+
+def _context(model: Any, tokenizer: Any) -> int:
+    """Tokens that the model can read at once; of one without positions, what its tokenizer says."""
+    config = model.config.get_text_config()
+    known = (getattr(config, name, None) for name in ("max_position_embeddings", "max_seq_len"))
+    found = next((int(most) for most in known if most), int(tokenizer.model_max_length))
+    return found if found < ENDLESS else UNTOLD
 
 
 def _processor(folder: Path, max_pixels: int, min_pixels: int, safe: dict[str, Any]) -> tuple[Any, Any]:

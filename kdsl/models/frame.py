@@ -6,6 +6,9 @@ from typing import Any
 from kdsl.errors import ConfigError, reason
 
 SYSTEM = "You label messages and pictures of a shop's customer service. Answer with the code of one label."
+# Templates that tell today's date would ask another question every night, and another than was learned: they are told
+# this one, which Llama's own names where it knows none.
+_SAME_DAY = "{%- macro strftime_now(form) -%}26 Jul 2024{%- endmacro -%}"
 ITEM, _LEFT, _RIGHT = "\ue000item\ue000", "\ue000left\ue000", "\ue000right\ue000"
 
 
@@ -26,7 +29,7 @@ def frame(tokenizer: Any, *, pictures: bool) -> Frame:
         ConfigError: the template refuses or drops what it is given.
     """
     if not getattr(tokenizer, "chat_template", None):
-        return Frame(f"{SYSTEM}\n{ITEM}\n", "\nAnswer:\n")
+        return Frame(f"{_begin(tokenizer)}{SYSTEM}\n{ITEM}\n", "\nAnswer:\n")
     ask = f"{ITEM}{_LEFT}"
     text = _opened(tokenizer, ask)
     if ask not in text or SYSTEM not in text:
@@ -42,6 +45,12 @@ def frame(tokenizer: Any, *, pictures: bool) -> Frame:
     return Frame(before, behind, left, right)
 
 
+def _begin(tokenizer: Any) -> str:
+    """What a tokenizer puts before every text, where it does; templates say it themselves."""
+    begin = getattr(tokenizer, "bos_token_id", None)
+    return str(tokenizer.bos_token) if begin is not None and tokenizer("a").input_ids[:1] == [begin] else ""
+
+
 def _opened(tokenizer: Any, ask: str) -> str:
     """The chat up to the answer; where a template refuses or drops a system turn, its text stands before the user's."""
     try:
@@ -53,7 +62,11 @@ def _opened(tokenizer: Any, ask: str) -> str:
 
 def _render(tokenizer: Any, messages: list[dict[str, Any]]) -> str:
     try:
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        # The code of a label is the answer itself: nothing is thought aloud before it, where a template asks whether.
+        known = str(tokenizer.get_chat_template())
+        how: dict[str, Any] = {"chat_template": _SAME_DAY + known} if "strftime_now" in known else {}
+        how |= {"tokenize": False, "add_generation_prompt": True, "enable_thinking": False}
+        return str(tokenizer.apply_chat_template(messages, **how))
     except Exception as error:  # a template raises what it likes
         raise ConfigError(
             f"model: the chat template of {tokenizer.name_or_path} does not take a {messages[0]['role']} turn "

@@ -10,11 +10,28 @@ embeddings stay as they are.
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
+from kdsl.errors import ConfigError
+
 if TYPE_CHECKING:
     import torch
 
 HIGHEST = 127
 LEAST = 1e-12  # no row is divided by less
+
+
+def check(model: Any) -> None:
+    """See whether rounding wins anything.
+
+    Raises:
+        ConfigError: less than half of the weights are in linear layers below the head.
+    """
+    held = sum(layer.weight.numel() for layer in _layers(model))
+    below = sum(value.numel() for value in model.base_model.parameters()) - _embedded(model)
+    if 2 * held < below:
+        raise ConfigError(
+            f"weights: int8 given, and of this {model.config.model_type} only {held:,} of {below:,} weights stand in "
+            "plain linear layers, which are those that it rounds; leave weights at its default."
+        )
 
 
 def quantise(model: Any) -> int:
@@ -24,7 +41,7 @@ def quantise(model: Any) -> int:
     """
     import torch
 
-    layers: list[Any] = [layer for layer in model.base_model.modules() if type(layer) is torch.nn.Linear]
+    layers = _layers(model)
     for layer in layers:
         weight = layer.weight.detach()
         scale = (weight.abs().amax(1) / HIGHEST).clamp(min=LEAST)
@@ -34,6 +51,16 @@ def quantise(model: Any) -> int:
         layer.weight = torch.nn.Parameter(weight.new_empty(0), requires_grad=False)
         layer.forward = MethodType(_product, layer)
     return len(layers)
+
+
+def _layers(model: Any) -> list[Any]:
+    import torch
+
+    return [layer for layer in model.base_model.modules() if type(layer) is torch.nn.Linear]
+
+
+def _embedded(model: Any) -> int:
+    return int(model.get_input_embeddings().weight.numel())
 
 
 def _product(layer: Any, given: "torch.Tensor") -> "torch.Tensor":

@@ -172,7 +172,7 @@ class Scorer:
     def _scored(self, asked: Plan, items: Sequence[Item], windows: Iterator[Window], *, reuse_prefix: bool) -> Scored:
         import torch
 
-        reuse_prefix = reuse_prefix and not prefix.windowed(self.loaded.model)
+        reuse_prefix = reuse_prefix and self.loaded.prefixes
         scored = Scored(np.full((len(items), len(asked.codes)), np.nan))
         with torch.inference_mode():
             running: list[tuple[tuple[int, ...], Coming]] = []

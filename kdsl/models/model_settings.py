@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from kdsl.errors import ConfigError
-from kdsl.models import checkpoint
+from kdsl.models import checkpoint, int8
 from kdsl.models.device import device_of
 from kdsl.models.prompt import Listed
 
@@ -56,7 +56,7 @@ class ModelSettings(BaseModel):
         """The checkpoint, loaded anew, its weights in full.
 
         Raises:
-            ConfigError: int8 weights are asked for on a GPU; or see `kdsl.models.checkpoint`.
+            ConfigError: int8 weights are asked for on a GPU, or of a model that has few to round; or see `kdsl.models.checkpoint`.
         """
         device = device_of(self.device)
         if device != "cpu":
@@ -65,10 +65,13 @@ class ModelSettings(BaseModel):
             raise ConfigError(
                 f"weights: int8 is for CPUs and device: {self.device} means {device}; set device: cpu or weights: full."
             )
-        return checkpoint.load(
+        loaded = checkpoint.load(
             self.path,
             device=device,
             max_pixels=self.max_pixels,
             min_pixels=self.min_pixels,
             allow_download=self.allow_download,
         )
+        if self.weights == "int8":
+            int8.check(loaded.model)
+        return loaded

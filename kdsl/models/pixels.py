@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -66,17 +66,25 @@ class Pixels:
         return Scaled(image, (wide // self.unit) * (tall // self.unit))
 
     def target(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height after scaling: multiples of a token's side, as `smart_resize` of Qwen2-VL has them."""
+        """Width and height after scaling: multiples of a token's side, as `smart_resize` of Qwen2-VL has them.
+
+        But never above `max_pixels`, which a picture narrower than a token passes there.
+        """
         wide, tall = float(width), float(height)
         wide, tall = max(wide, tall / LONGEST), max(tall, wide / LONGEST)
-        scale = 1.0
-        if wide * tall > self._sizes.max_pixels:
-            scale = math.sqrt(self._sizes.max_pixels / (wide * tall))
-        elif wide * tall < self._sizes.min_pixels:
-            scale = math.sqrt(self._sizes.min_pixels / (wide * tall))
-        round_ = math.floor if scale < 1 else math.ceil if scale > 1 else round
-        unit = self.unit
-        return max(1, round_(wide * scale / unit)) * unit, max(1, round_(tall * scale / unit)) * unit
+        unit, (least, most) = self.unit, (self._sizes.min_pixels, self._sizes.max_pixels)
+
+        def sides(scale: float, rounded: Callable[[float], int]) -> tuple[int, int]:
+            return rounded(wide / scale / unit) * unit, rounded(tall / scale / unit) * unit
+
+        found = sides(1.0, round)
+        if found[0] * found[1] > most:
+            found = sides(math.sqrt(wide * tall / most), math.floor)
+        elif found[0] * found[1] < least:
+            found = sides(math.sqrt(wide * tall / least), math.ceil)
+        found = max(unit, found[0]), max(unit, found[1])
+        longest = max(unit, most // min(found) // unit * unit)  # of a picture narrower than a token, which grew
+        return min(found[0], longest), min(found[1], longest)
 
     def patches(self, scaled: Mapping[str, Scaled]) -> Patches | None:
         """Cut pictures up; None: there are none."""

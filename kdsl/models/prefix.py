@@ -144,13 +144,6 @@ def code_logits(
     return head.over(model, last, codes)
 
 
-def windowed(model: Any) -> bool:
-    """Whether layers see the last tokens alone: padding between a shared part and an item would push out real ones."""
-    config = model.config.get_text_config()
-    kinds = getattr(config, "layer_types", None)
-    return "sliding_attention" in kinds if kinds else bool(getattr(config, "sliding_window", None))
-
-
 def hidden(
     model: Any,
     batch: Batch,

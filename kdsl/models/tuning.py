@@ -195,7 +195,7 @@ class Tuning:
         with torch.set_grad_enabled(self.settings.vision):
             seen = sight.features(model, batch, patches)
         # Recomputed layers keep no key-value cache.
-        full = self.settings.checkpointing or not shared or prefix.windowed(model)
+        full = self.settings.checkpointing or not shared or not self.scorer.loaded.prefixes
         how: dict[str, Any] = {"shared": shared} if full else {"prefix": prefix.run(model, shared)}
         labels = [example.label for example in shown]
         if trie.deep:

@@ -13,6 +13,7 @@ from kdsl.dialogue import Item, Picture, Turn
 from kdsl.errors import ConfigError, ErrorCode
 from kdsl.models.mllm import Scorer
 from kdsl.models.model_settings import ModelSettings
+from kdsl.models.pixels import LONGEST, Pixels, Sizes
 from kdsl.models.prompt import Limits, Prompter
 from kdsl.taxonomy import Task
 
@@ -32,6 +33,23 @@ def test_pictures_of_odd_sizes_are_scored(scorer, scene, size):
     assert wide * tall <= 2 * scorer.settings.max_pixels
     unit = scorer.loaded.image_processor.patch_size * scorer.loaded.image_processor.merge_size
     assert wide % unit == tall % unit == 0
+
+
+def test_pictures_are_scaled_as_the_library_scales_them_and_never_above_the_bound(scorer):
+    """Sizes were compared with the bounds before they were rounded: some came out above the largest."""
+    from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
+
+    dice = Random(3)
+    for least, most in ((3_136, 200_704), (6_400, 33_600)):
+        sizes = Sizes(10**9, 10**9, most, least)
+        pixels = Pixels(scorer.loaded.image_processor, sizes)
+        for _ in range(20_000):
+            wide, tall = dice.randrange(10, 1_200), dice.randrange(10, 1_200)
+            if max(wide, tall) >= LONGEST * min(wide, tall):
+                continue
+            found, theirs = pixels.target(wide, tall), smart_resize(tall, wide, pixels.unit, least, most)
+            assert found[::-1] == theirs or theirs[0] * theirs[1] > most
+            assert found[0] * found[1] <= most
 
 
 def test_a_bad_picture_costs_its_own_row(scorer, scene, pictures, contents):

@@ -115,3 +115,86 @@ def test_a_model_without_layers_to_adapt_is_refused(tmp_path):
     model = GPT2LMHeadModel(GPT2Config(vocab_size=16, n_embd=8, n_layer=1, n_head=1))
     with pytest.raises(ConfigError, match=r"gpt2 has no layer of .* post_train: false"):
         adapter.wrap(model, rank=2, alpha=2, dropout=0.0, vision=False, seed=1)
+
+
+RECURRENT = {  # layers that keep more than keys and values, and positions that are told otherwise or not at all
+    "lfm2": ("Lfm2", {"layer_types": ["conv", "full_attention"], "num_key_value_heads": 1}),
+    "jamba": ("Jamba", {"attn_layer_period": 2, "attn_layer_offset": 1, "num_experts": 2, "num_key_value_heads": 1}),
+    "mamba": ("Mamba", {"state_size": 8}),
+    "mpt": ("Mpt", {"d_model": 32, "n_layers": 2, "n_heads": 2}),
+}
+
+
+@pytest.mark.parametrize("family", RECURRENT)
+def test_families_that_cannot_go_on_from_a_shared_part_repeat_it(tiny_text, tmp_path, intent, family):
+    """They ended in an IndexError or an AttributeError at the first item."""
+    import transformers
+
+    name, more = RECURRENT[family]
+    config = partial(getattr(transformers, f"{name}Config"), **more)
+    scorer = _scorer(tiny_text, tmp_path / family, config, getattr(transformers, f"{name}ForCausalLM"))
+    items = _items(1, 4, 2)
+    wanted = [by_its_own_forward(scorer, intent, item) for item in items]
+    np.testing.assert_allclose(scorer.score(intent, items, {}).log_probs, wanted, atol=1e-4)
+    assert not scorer.loaded.prefixes
+
+
+@pytest.mark.parametrize("name", ["Rwkv", "RecurrentGemma"])
+def test_a_model_whose_answers_depend_on_padding_is_refused(tiny_text, tmp_path, name):
+    """It scored without a word, and otherwise beside other items."""
+    import transformers
+
+    config, model = getattr(transformers, f"{name}Config"), getattr(transformers, f"{name}ForCausalLM")
+    known = partial(config, **({"attention_hidden_size": 32} if name == "Rwkv" else {"num_key_value_heads": 1}))
+    with pytest.raises(ConfigError, match="an answer depends on the padding of its batch"):
+        _scorer(tiny_text, tmp_path / name, known, model)
+
+
+DATED = (
+    "{% for message in messages %}<|im_start|>{% if message.role == 'system' %}{{ strftime_now('%d %b %Y') }} "
+    "{% endif %}{{ message.content }}<|im_end|>{% endfor %}<|im_start|>"
+    "{% if enable_thinking is not defined %}<think>{% endif %}"
+)
+
+
+def test_a_template_that_tells_the_date_asks_the_same_every_day_and_nothing_is_thought_aloud(monkeypatch):
+    from transformers.utils import chat_template_utils as templates
+
+    known = build.tokenizer(["where is it"] * 3, 300)
+    known.chat_template = DATED
+    found = set()
+    for day in (1, 2):
+
+        class Day(templates.datetime):
+            @classmethod
+            def now(cls, *_, day=day):
+                return cls(2026, 1, day)
+
+        monkeypatch.setattr(templates, "datetime", Day)
+        assert f"0{day} Jan 2026" in known.apply_chat_template([{"role": "system", "content": ""}], tokenize=False)
+        found.add(frame(known, pictures=False))
+    (one,) = found
+    assert f"<|im_start|>26 Jul 2024 {SYSTEM}" in one.before
+    assert one.behind.endswith("<|im_start|>")
+
+
+def test_without_a_template_a_prompt_begins_as_the_tokenizer_begins_every_text(intent):
+    from tokenizers.processors import TemplateProcessing
+
+    known = build.tokenizer(["where is it"] * 3, 300)
+    known.chat_template = None
+    plain = Prompter(known, None, Limits()).shared(intent, codes(known, 4), range(4))
+    known.add_special_tokens({"bos_token": "<bos>"})
+    assert frame(known, pictures=False).before.startswith(SYSTEM)  # it has one, and does not put it
+    begins = TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", known.bos_token_id)])
+    known.backend_tokenizer.post_processor = begins
+    begun = Prompter(known, None, Limits()).shared(intent, codes(known, 4), range(4))
+    assert tuple(begun) == (known.bos_token_id, *plain)
+
+
+def test_weights_that_would_not_be_rounded_are_not_called_so(tiny_text, tmp_path):
+    from transformers import FalconConfig, FalconForCausalLM
+
+    whole = _scorer(tiny_text, tmp_path / "falcon", FalconConfig, FalconForCausalLM)
+    with pytest.raises(ConfigError, match=r"weights: int8 given, and of this falcon only 0 of .* leave weights at"):
+        Scorer.load(whole.settings.model_copy(update={"weights": "int8"}))
