@@ -103,12 +103,12 @@ def test_the_command_is_spark_submit_of_the_installed_pyspark() -> None:
 def test_classes_that_were_kept_are_mapped_by_a_driver_of_this_machine_alone(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(launch, "CLASSES", tmp_path / "with space" / "classes.jsa")
     asked = {
-        "none kept": launch.command(["sql", "--lake", "l", "--master", "local[3]"]),
+        "none kept": launch.command(["fit", "--lake", "l", "--master", "local[3]"]),
     }
     launch.CLASSES.parent.mkdir()
     launch.CLASSES.touch()
     for master in ("local[3]", "spark://host:7077"):
-        asked[master] = launch.command(["sql", "--lake", "l", "--master", master])
+        asked[master] = launch.command(["fit", "--lake", "l", "--master", master])
     java = {
         name: next(word for word in words if word.startswith("spark.driver.extraJavaOptions="))
         for name, words in asked.items()

@@ -56,7 +56,8 @@ class ModelSettings(BaseModel):
         """The checkpoint, loaded anew, its weights in full.
 
         Raises:
-            ConfigError: int8 weights are asked for on a GPU, or of a model that has few to round; or see `kdsl.models.checkpoint`.
+            ConfigError: int8 weights are asked for on a GPU, or of a model that has few to round; or see
+                `kdsl.models.checkpoint`.
         """
         device = device_of(self.device)
         if device != "cpu":
