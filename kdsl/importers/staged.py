@@ -24,10 +24,8 @@ SCHEMA = pa.schema(
         ("event_date", pa.date32()),
         ("conversation_id", pa.string()),
         ("turns", pa.list_(TURN)),
-        (
-            "hash",
-            pa.string(),
-        ),  # content_hash of a conversation, sha256 of a picture, of the whole record of what is bad
+        # content_hash of a conversation, sha256 of a picture, of the whole record where it is bad
+        ("hash", pa.string()),
         ("content", pa.binary()),
         ("path", pa.string()),
         ("task", pa.string()),
