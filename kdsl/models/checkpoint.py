@@ -146,6 +146,7 @@ def load(path: str, *, device: str, max_pixels: int, min_pixels: int, allow_down
     folder = folder_of(path, allow_download=allow_download)
     kind = check(folder)
     looks = kind in FAMILIES
+    known = looks or kind in PLAIN
     safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     tokenizer, image_processor = None, None
     if looks:
@@ -155,7 +156,7 @@ def load(path: str, *, device: str, max_pixels: int, min_pixels: int, allow_down
     maker = AutoModelForImageTextToText if looks else AutoModelForCausalLM
     gpu = device.startswith("cuda")
     dtype = torch.bfloat16 if gpu else torch.float32
-    attention = fast.attention() if looks or kind in PLAIN else None  # as transformers thinks fit: Gemma 2 has no sdpa
+    attention = fast.attention() if known else None  # as transformers thinks fit: Gemma 2 has no sdpa
     model, report = _tried(
         folder,
         "a model",
@@ -180,7 +181,7 @@ def load(path: str, *, device: str, max_pixels: int, min_pixels: int, allow_down
         picture_token=int(model.config.image_token_id) if looks else None,
         fingerprint=fingerprint(folder),
         context=_context(model, tokenizer),
-        prefixes=looks or (kind in PLAIN and not probe.windowed(model)) or probe.prefixes(model, str(folder)),
+        prefixes=not probe.windowed(model) if known else probe.prefixes(model, str(folder)),
     )
 
 

@@ -1,5 +1,7 @@
 """Text models of other families: scored as they score themselves, whatever is padded beside an item."""
 
+import json
+import shutil
 from functools import partial
 
 import numpy as np
@@ -44,6 +46,21 @@ def test_a_model_that_sees_a_window_alone_scores_an_item_alike_in_any_batch(tiny
         return MistralConfig(**sizes, num_key_value_heads=1, sliding_window=16)
 
     scorer = _scorer(tiny_text, tmp_path / "window", config, MistralForCausalLM)
+    items = _items(1, 4, 12)
+    together = scorer.score(intent, items, {}).log_probs
+    alone = np.concatenate([scorer.score(intent, [item], {}).log_probs for item in items])
+    np.testing.assert_allclose(together, alone, atol=1e-4)
+
+
+def test_a_qwen2_vl_that_sees_a_window_alone_repeats_the_shared_part(tiny, tmp_path, intent):
+    """Its family is known, and this of it stands in its configuration."""
+    folder = shutil.copytree(tiny, tmp_path / "window")
+    config = json.loads((folder / "config.json").read_text())
+    kinds = ["sliding_attention"] * config["text_config"]["num_hidden_layers"]
+    config["text_config"] |= {"use_sliding_window": True, "sliding_window": 16, "layer_types": kinds}
+    (folder / "config.json").write_text(json.dumps(config))
+    scorer = Scorer.load(ModelSettings(path=str(folder), device="cpu"))
+    assert not scorer.loaded.prefixes
     items = _items(1, 4, 12)
     together = scorer.score(intent, items, {}).log_probs
     alone = np.concatenate([scorer.score(intent, [item], {}).log_probs for item in items])
