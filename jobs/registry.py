@@ -98,12 +98,14 @@ def register(lake: Lake, release: Release, *, promote: bool, reason: str, anew: 
     One that is noted already stays as it is noted, unless it was learned `anew`, as after its folder was lost: then the
     row gets its new manifest, and is promoted as it was.
     """
+    from pyspark.sql import functions as F
+
     release_id = release.manifest.release_id
-    if anew and _noted(lake).get(release_id, (sha := file_sha256(release.path / MANIFEST))) != sha:
-        (was,) = lake.df("releases").where(f"release_id = '{release_id}'").collect()
+    was = lake.df("releases").where(F.col("release_id") == release_id).head()
+    if anew and was and was["manifest_sha256"] != file_sha256(release.path / MANIFEST):
         _note(lake, release, was["promoted_at"], was["reason"])
         console.say(f"{release_id} was noted before: the table `releases` has its new manifest now")
-    stands = release_id == _at_work(lake) if promote else release_id in _noted(lake)
+    stands = release_id == _at_work(lake) if promote else was is not None
     if not stands:
         _note(lake, release, datetime.now(UTC) if promote else None, reason)
 

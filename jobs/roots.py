@@ -13,7 +13,7 @@ def resolved(root: str) -> str:
         LakeError: it is a file, or lies below one.
     """
     whole = root if _is_uri(root) else str(Path(root).resolve())
-    folder = _local(whole)
+    folder = local(whole)
     for place in (folder, *folder.parents) if folder else ():
         if os.path.exists(place) and not os.path.isdir(place):  # Path's own raise where one may not look
             below = "" if place == folder else f", and {root} lies below it"
@@ -27,7 +27,7 @@ def must_be_writable(root: str) -> None:
     Raises:
         LakeError: it cannot be made, or nothing can be written in it.
     """
-    folder = _local(root)
+    folder = local(root)
     if folder is None:
         return
     try:
@@ -44,7 +44,8 @@ def _is_uri(root: str) -> bool:
     return "://" in root or root.startswith("file:/")
 
 
-def _local(whole: str) -> Path | None:
+def local(whole: str) -> Path | None:
+    """The folder that a root on this machine's disk names; None of one on a store."""
     if whole.startswith("file:"):
         return Path(whole.removeprefix("file:").removeprefix("//"))
     return None if _is_uri(whole) else Path(whole)

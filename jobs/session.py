@@ -4,6 +4,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from jobs import roots
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -23,7 +25,7 @@ def conf(settings: "Settings") -> dict[str, str]:
     """The Spark settings of a job, without master and jars, which spark-submit takes itself."""
     spark = settings.spark
     local = spark.master.startswith("local[")
-    remote = "://" in settings.lake and not settings.lake.startswith("file:")
+    remote = roots.local(settings.lake) is None
     partitions = spark.shuffle_partitions or (2 * _cores(spark.master) if local else 200)
     return {
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",

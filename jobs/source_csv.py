@@ -1,5 +1,6 @@
 """The rows of CSV files as raw rows, see `source_files`."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jobs.source_files import literal, place, reader
@@ -7,7 +8,7 @@ from kdsl.errors import ConfigError
 from kdsl.importers.options import Options
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
 
 OTHER_HEADERS = (
     "--input: the CSV files of {} have different headers; give them the same columns in the same order, or ingest them "
@@ -27,8 +28,7 @@ def csv_rows(spark: "SparkSession", options: Options) -> "DataFrame":
     # A quote inside quotes is doubled, a line may break inside quotes. All columns are read, so that the rows that
     # have too many or too few are found and rows are counted the same in every query. Columns go by position: a file
     # whose header is another must fail, not be read askew.
-    opened = reader(spark, options).options(header="true", multiLine="true", escape='"', columnPruning="false")
-    opened = opened.option("enforceSchema", "false")
+    opened = _opened(spark, options).options(header="true", enforceSchema="false")
     header = opened.csv(literal(options.path)).columns
     if not header:
         raise ConfigError(f"--input: {options.path} is empty; a CSV file begins with a line of the columns' names.")
@@ -45,9 +45,7 @@ def csv_rows(spark: "SparkSession", options: Options) -> "DataFrame":
             named = ", ".join(filter(None, header))
             raise ConfigError(f"{option}: {name!r} is no column of {options.path}; its columns: {named}.")
     fields = [name or f"_unnamed_{at}" for at, name in enumerate(header)]
-    columns = ", ".join(f"{_quoted(name)} STRING" for name in [*fields, "_malformed"])
-    rows = opened.schema(columns).option("columnNameOfCorruptRecord", "_malformed").csv(literal(options.path))
-    return rows.select(
+    return _strings(opened, options, fields).select(
         _column(options.text_column).alias("text"),
         _column(options.label_column).alias("label"),
         _column(options.id_column).alias("record_id"),
@@ -60,10 +58,8 @@ def _own_names(spark: "SparkSession", options: Options, header: list[str]) -> li
     """The columns' names as they stand in the files: "" of one without a name, for which Spark makes one up."""
     from pyspark.sql import functions as F
 
-    opened = reader(spark, options).options(multiLine="true", escape='"', columnPruning="false")
     columns = [f"_{at}" for at in range(len(header))]
-    schema = ", ".join(f"{name} STRING" for name in [*columns, "_malformed"])
-    rows = opened.schema(schema).option("columnNameOfCorruptRecord", "_malformed").csv(literal(options.path))
+    rows = _strings(_opened(spark, options), options, columns)
     placed = rows.select(F.struct(*rows.columns).alias("row"), *place(spark, options))
     first = placed.groupBy("file").agg(F.min_by("row", "mid").alias("row")).select("row.*").distinct().collect()
     if len(first) > 1:
@@ -74,6 +70,16 @@ def _own_names(spark: "SparkSession", options: Options, header: list[str]) -> li
         listed = ", ".join(map(repr, twice))
         raise ConfigError(f"--input: the header of {options.path} holds {listed} more than once; rename all but one.")
     return names
+
+
+def _opened(spark: "SparkSession", options: Options) -> "DataFrameReader":
+    return reader(spark, options).options(multiLine="true", escape='"', columnPruning="false")
+
+
+def _strings(opened: "DataFrameReader", options: Options, columns: Sequence[str]) -> "DataFrame":
+    """The rows as so many strings, and `_malformed` of one that has more or fewer."""
+    schema = ", ".join(f"{_quoted(name)} STRING" for name in [*columns, "_malformed"])
+    return opened.schema(schema).option("columnNameOfCorruptRecord", "_malformed").csv(literal(options.path))
 
 
 def with_ids(rows: "DataFrame", options: Options) -> "DataFrame":

@@ -84,8 +84,13 @@ def _parse(read: Callable[[Raw], Record | None], intake: Intake, blocks: Blocks)
     def staged(batches: Batches) -> Iterator[dict[str, Any]]:
         for batch in batches:
             for raw in batch.to_pylist():
+                digest = ""  # of a record of which anything is bad, once: it may be long, with many a bad picture
                 for row in told(raw):
-                    yield {**row, "hash": _digest(raw)} if row["kind"] == BAD else row
+                    if row["kind"] == BAD:
+                        digest = digest or _digest(raw)
+                        yield {**row, "hash": digest}
+                    else:
+                        yield row
 
     return unquoted(lambda batches: _in_batches(staged(batches), SCHEMA, weight))
 

@@ -76,7 +76,7 @@ class Fusion(BaseModel):
             return self.uses
         if self.cascade.asks_nobody:
             return self.others.uses
-        return f"{self.uses} where {DEAR} is asked, {self.others.uses} elsewhere"
+        return f"{self.uses}{elsewhere(self.others.uses)}"
 
     def asks(self, said: Mapping[str, LogProbs]) -> NDArray[np.bool_]:
         """Of which rows the dear voter is to be asked, (n,), from what the others said, (n, labels) each."""
@@ -162,6 +162,11 @@ class Fusion(BaseModel):
     def save(self, file: Path) -> None:
         """Write JSON."""
         file.write_text(self.model_dump_json(indent=1), encoding="utf-8")
+
+
+def elsewhere(others: str) -> str:
+    """Said behind who decides where the dear voter is asked: that, and who does where it is not."""
+    return f" where {DEAR} is asked, {others} elsewhere"
 
 
 def equal(labels: Sequence[str], voters: Sequence[str]) -> Fusion:

@@ -10,7 +10,7 @@ from kdsl.fusion.answered import REPEATS, answers
 from kdsl.fusion.cascade import DEAR
 from kdsl.fusion.curve import SHARES, Sent, curve, spare
 from kdsl.fusion.fit import Recipe, fit, has_dear, without_dear
-from kdsl.fusion.fusion import POOL, Fusion, equal, first_best
+from kdsl.fusion.fusion import POOL, Fusion, elsewhere, equal, first_best
 from kdsl.fusion.held_out import HeldOut
 from kdsl.metrics import Estimate
 from kdsl.models.reliability import Answered, Reliability, reliability
@@ -74,9 +74,7 @@ class Verdict:
         gain += f"; {self.changed:.0f} rows answered otherwise, {self.overruled:.0f} of them by a rule's word"
         where = ""
         if 0 < self.share < 1 and self.others != self.uses:
-            where = (
-                f" where {DEAR} is asked, {'the pool of the others' if self.others == POOL else self.others} elsewhere"
-            )
+            where = elsewhere("the pool of the others" if self.others == POOL else self.others)
         if self.uses == POOL:
             return f"uses the pool{where}: nested {self.pool.value:.3f}, {gain}{self._abstaining()}{asked}"
         return f"uses {self.uses} alone{where}: the pool is no better (nested {self.pool.value:.3f}, {gain}){asked}"

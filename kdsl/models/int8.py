@@ -26,7 +26,8 @@ def check(model: Any) -> None:
         ConfigError: less than half of the weights are in linear layers below the head.
     """
     held = sum(layer.weight.numel() for layer in _layers(model))
-    below = sum(value.numel() for value in model.base_model.parameters()) - _embedded(model)
+    embedded = model.get_input_embeddings().weight.numel()
+    below = sum(value.numel() for value in model.base_model.parameters()) - embedded
     if 2 * held < below:
         raise ConfigError(
             f"weights: int8 given, and of this {model.config.model_type} only {held:,} of {below:,} weights stand in "
@@ -34,15 +35,14 @@ def check(model: Any) -> None:
         )
 
 
-def quantise(model: Any) -> int:
-    """Round the weights of every linear layer below the head, in place; how many there were.
+def quantise(model: Any) -> None:
+    """Round the weights of every linear layer below the head, in place.
 
     Adapters must be merged: a layer that wraps another one is none of these.
     """
     import torch
 
-    layers = _layers(model)
-    for layer in layers:
+    for layer in _layers(model):
         weight = layer.weight.detach()
         scale = (weight.abs().amax(1) / HIGHEST).clamp(min=LEAST)
         layer.register_buffer("whole", (weight / scale[:, None]).round_().to(torch.int8))
@@ -50,17 +50,12 @@ def quantise(model: Any) -> int:
         # Empty, but of the type and on the device that a vision part asks its layers for.
         layer.weight = torch.nn.Parameter(weight.new_empty(0), requires_grad=False)
         layer.forward = MethodType(_product, layer)
-    return len(layers)
 
 
 def _layers(model: Any) -> list[Any]:
     import torch
 
     return [layer for layer in model.base_model.modules() if type(layer) is torch.nn.Linear]
-
-
-def _embedded(model: Any) -> int:
-    return int(model.get_input_embeddings().weight.numel())
 
 
 def _product(layer: Any, given: "torch.Tensor") -> "torch.Tensor":

@@ -5,11 +5,12 @@ state runs on over padding answers otherwise beside other rows, without a word, 
 values goes on from a shared part wrongly, or not at all.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kdsl.errors import ConfigError, reason
 from kdsl.models import prefix
-from kdsl.models.batching import Batch, Encoded, collate
+from kdsl.models.batching import Encoded, collate
 
 if TYPE_CHECKING:
     import torch
@@ -53,12 +54,12 @@ def windowed(model: Any) -> bool:
     return any(kind != "full_attention" for kind in kinds) if kinds else bool(getattr(config, "sliding_window", None))
 
 
-def _state(model: Any, rows: "list[range] | list[list[int]]", shared: "range | None" = None) -> "torch.Tensor":
+def _state(model: Any, rows: Sequence[Sequence[int]], shared: Sequence[int] = ()) -> "torch.Tensor":
     """The state behind the first row's last token."""
     import torch
 
     most = model.get_input_embeddings().num_embeddings
-    batch: Batch = collate([Encoded(tuple(at % most for at in row), (0,) * len(row)) for row in rows], 0)
+    batch = collate([Encoded(tuple(at % most for at in row), (0,) * len(row)) for row in rows], 0)
     with torch.inference_mode():
         run = prefix.run(model, [at % most for at in shared]) if shared else None
         return prefix.hidden(model, batch, prefix=run)[0, -1]
