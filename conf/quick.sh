@@ -11,8 +11,12 @@ for day in 1 2 3; do
 done >"$work/three.jsonl"
 mkdir -p .cache
 rm -f .cache/classes.jsa
-echo "keeping the classes of the JVM (once; a minute or two, 200 MB in .cache)"
+echo "keeping the classes of the JVM (once; two minutes, 200 MB in .cache)"
+on_lake() { # job [options]: run it quietly, and say what it said if it fails
+  ./spark-submit.sh "$@" --conf conf/demo.yaml --lake "$work/lake" >"$work/said" 2>&1 || { cat "$work/said" >&2; return 1; }
+}
 SPARK_SUBMIT_OPTS="-XX:ArchiveClassesAtExit=.cache/classes.jsa.new -Xlog:cds=off -Xlog:cds+dynamic=off" \
-  ./spark-submit.sh ingest --conf conf/demo.yaml --lake "$work/lake" --format jsonl --input "$work/three.jsonl" >"$work/said" 2>&1 ||
-  { cat "$work/said" >&2; exit 1; }
+  on_lake ingest --format jsonl --input "$work/three.jsonl"
 mv -f .cache/classes.jsa.new .cache/classes.jsa
+# One that a full disk has cut off would end every later command.
+on_lake sql "SELECT count(*) FROM conversations" || { rm -f .cache/classes.jsa; exit 1; }
